@@ -1,0 +1,74 @@
+//! The only reader of wall and monotonic time.
+
+use std::fmt;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime};
+
+/// One reading of both clocks of a machine.
+///
+/// Claims are compared with `wall`; the age of keys is the larger of what the two say, so that
+/// neither a suspended machine nor a wall clock set back makes old keys look young.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "two clocks are all there are; a fake clock builds it")]
+pub struct Now {
+    /// Time of day, as claims mean it.
+    pub wall: SystemTime,
+    /// Time since some fixed moment of this process; never goes back.
+    pub monotonic: Duration,
+}
+
+/// Where the crate reads time from.
+///
+/// The default is [`SystemClock`]. Tests give another one through
+/// [`VerifierBuilder::clock`](crate::VerifierBuilder::clock).
+///
+/// # Security
+///
+/// A clock that runs behind accepts expired tokens and trusts withdrawn keys for as long as it is
+/// behind. `monotonic` must never go back.
+///
+/// # Example
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use portcullis::{Clock, Now};
+///
+/// #[derive(Debug)]
+/// struct Epoch;
+///
+/// impl Clock for Epoch {
+///     fn now(&self) -> Now {
+///         Now { wall: SystemTime::UNIX_EPOCH, monotonic: Duration::ZERO }
+///     }
+/// }
+/// ```
+pub trait Clock: fmt::Debug + Send + Sync + 'static {
+    /// Reads both clocks.
+    fn now(&self) -> Now;
+}
+
+/// The clocks of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads time")]
+    fn now(&self) -> Now {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let monotonic = START.elapsed();
+        Now { wall: SystemTime::now(), monotonic }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_does_not_go_back() {
+        let first = SystemClock.now();
+        let second = SystemClock.now();
+        assert!(second.monotonic >= first.monotonic);
+    }
+}

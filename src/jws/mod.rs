@@ -1,0 +1,5 @@
+//! A compact JWS: parsed, then verified.
+
+mod header;
+
+pub use header::Header;

@@ -1,0 +1,5 @@
+//! stub
+
+/// stub
+#[derive(Clone, Debug)]
+pub struct KeySet(());
