@@ -4,8 +4,13 @@
 //! `aws-lc-rs` does the work; the two agree on every key and every signature, which the tests of
 //! this module hold them to.
 
+#[cfg(feature = "testing")]
+mod signing_key;
 
-use crate::algorithm::{Algorithm, KeyKind};
+#[cfg(feature = "testing")]
+pub(crate) use signing_key::SigningKey;
+
+use crate::algorithm::KeyKind;
 
 /// The public part of a key, as bytes: what two keys must share to be the same key.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
