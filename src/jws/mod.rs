@@ -1,5 +1,98 @@
-//! A compact JWS: parsed, then verified.
+//! A JWS in compact serialization: parsed, then verified
+//! ([RFC 7515 §7.1](https://www.rfc-editor.org/rfc/rfc7515#section-7.1)).
+//!
+//! In comes the text of a token. Out comes a [`VerifiedJws`], and nothing of the payload before that.
 
+mod compact;
 mod header;
 
 pub use header::Header;
+
+use std::fmt;
+
+use crate::error::{Malformation, VerifyError};
+use crate::key_set::Candidates;
+
+/// A parsed token of which nothing has been verified. Its payload cannot be read.
+pub(crate) struct CompactJws<'a> {
+    header: Header,
+    signing_input: &'a str,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl<'a> CompactJws<'a> {
+    /// Checks limits and syntax, before any crypto or network.
+    pub(crate) fn parse(token: &'a str) -> Result<Self, VerifyError> {
+        let parts = compact::Parts::split(token)?;
+        let header = Header::parse(&compact::decode(parts.header, compact::MAX_HEADER_BYTES)?)?;
+        let payload = compact::decode(parts.payload, compact::MAX_TOKEN_BYTES)?;
+        let signature = compact::decode(parts.signature, compact::MAX_TOKEN_BYTES)?;
+        if signature.is_empty() {
+            return Err(VerifyError::Malformed(Malformation::EmptySignature));
+        }
+        Ok(Self { header, signing_input: parts.signing_input, payload, signature })
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The payload for the one reader that may see it before the signature is checked: the claims
+    /// parser, which keeps it shut in a type of its own.
+    pub(crate) fn unverified_payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Whether one of the candidates made the signature over the bytes as received.
+    pub(crate) fn check_signature(&self, candidates: &Candidates<'_>) -> Result<(), VerifyError> {
+        candidates.verify(self.header.algorithm(), self.signing_input.as_bytes(), &self.signature)
+    }
+
+    /// The one place that makes a [`VerifiedJws`].
+    pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJws, VerifyError> {
+        self.check_signature(candidates)?;
+        Ok(VerifiedJws { header: self.header, payload: self.payload })
+    }
+}
+
+/// A JWS whose signature is right. That is all it says: see
+/// [`verify_jws`](crate::verify_jws).
+///
+/// # Security
+///
+/// Not a token: nobody has looked at issuer, audience or expiry.
+#[derive(Clone)]
+pub struct VerifiedJws {
+    header: Header,
+    payload: Vec<u8>,
+}
+
+impl VerifiedJws {
+    /// The header the signature covers.
+    #[must_use]
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The bytes that were signed, decoded.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// The bytes that were signed, decoded, without a copy.
+    #[must_use]
+    pub fn into_payload(self) -> Vec<u8> {
+        self.payload
+    }
+}
+
+impl fmt::Debug for VerifiedJws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifiedJws")
+            .field("header", &self.header)
+            .field("payload", &format_args!("[redacted; {} bytes]", self.payload.len()))
+            .finish()
+    }
+}

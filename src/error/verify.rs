@@ -1,21 +1,9 @@
-//! Errors, sorted by who must act on them, with stable reason codes.
-//!
-//! | type | when | who acts |
-//! |---|---|---|
-//! | [`BuildError`] | `build()` | whoever configured the service; it names the value and the remedy |
-//! | [`VerifyError`] | a token | the client (get another token) or, for `keys_unavailable`, the operator |
-//! | [`FetchError`] | keys over the network | the operator of the issuer or of the network between |
-//! | [`KeySetError`] | a JWK Set or PEM text | whoever wrote it |
-//! | [`ClaimError`] | a claim read from a verified token | the developer, or the issuer |
-//!
-//! None of them carries token text, an unverified claim or key material.
+//! Why a token was refused.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
+use super::FetchError;
 use crate::text::Escaped;
 
 /// Why a token was refused.
@@ -183,155 +171,6 @@ pub enum Malformation {
     Claims,
 }
 
-/// Why keys could not be fetched. Shared by every caller that waited for the same fetch.
-///
-/// `Display` says what went wrong in a few words; the cause below it is in
-/// [`source`](Error::source). Neither has a body, a URL's userinfo or its query.
-#[derive(Clone)]
-pub struct FetchError(Arc<FetchFailure>);
-
-struct FetchFailure {
-    kind: FetchErrorKind,
-    source: Option<Box<dyn Error + Send + Sync>>,
-    retry_after: Option<Duration>,
-}
-
-/// The kinds of [`FetchError`], one for each party that may have to act.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum FetchErrorKind {
-    /// Connecting, TLS or reading failed.
-    #[error("could not connect or read")]
-    Connection,
-    /// The deadline passed.
-    #[error("no complete answer within the deadline")]
-    Deadline,
-    /// Another status than 200 or an asked-for 304; redirects are not followed.
-    #[error("unexpected HTTP status {0}")]
-    Status(u16),
-    /// The body is over its size limit.
-    #[error("answer is over its size limit")]
-    TooLarge,
-    /// The answer is not a JWK Set.
-    #[error("answer is not a JWK Set")]
-    NotAKeySet,
-    /// The answer is not provider metadata with a `jwks_uri`.
-    #[error("answer is not provider metadata with a jwks_uri")]
-    NotMetadata,
-    /// The metadata is of another issuer than the configured one.
-    #[error("provider metadata names another issuer")]
-    IssuerMismatch,
-    /// The metadata's `jwks_uri` may not be fetched: not https, or with userinfo or a fragment.
-    #[error("provider metadata has a jwks_uri that may not be fetched")]
-    ForbiddenUrl,
-    /// The last usable keys are too old and no fetch has succeeded since.
-    #[error("cached keys are over their age limit")]
-    Overstayed,
-    /// No fetch is allowed at the moment; the last one failed.
-    #[error("the last fetch failed and the next is not due yet")]
-    CoolingDown,
-    /// Too many callers wait for this issuer's keys already.
-    #[error("too many callers are waiting for keys")]
-    TooManyWaiters,
-    /// The task that fetched was dropped or panicked, such as when a runtime shuts down.
-    #[error("the fetch was aborted")]
-    Aborted,
-}
-
-impl FetchError {
-    /// A failure of this kind, for implementations of [`Fetch`](crate::Fetch).
-    #[must_use]
-    pub fn new(kind: FetchErrorKind) -> Self {
-        Self(Arc::new(FetchFailure { kind, source: None, retry_after: None }))
-    }
-
-    /// A failure of this kind with the error that caused it.
-    ///
-    /// # Security
-    ///
-    /// The source is shown to operators: it must not hold a body or a URL with credentials.
-    #[must_use]
-    pub fn with_source(kind: FetchErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::new(FetchFailure { kind, source: Some(source.into()), retry_after: None }))
-    }
-
-    /// What went wrong.
-    #[must_use]
-    pub fn kind(&self) -> FetchErrorKind {
-        self.0.kind
-    }
-
-    /// When another attempt makes sense, as far as is known.
-    #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
-        self.0.retry_after
-    }
-}
-
-impl fmt::Debug for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FetchError").field("kind", &self.0.kind).field("source", &self.0.source).finish()
-    }
-}
-
-impl fmt::Display for FetchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.kind.fmt(f)
-    }
-}
-
-impl Error for FetchError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
-    }
-}
-
-/// Why a text is not a set of keys at all. A single bad key is no error: see
-/// [`KeySet::skipped`](crate::KeySet::skipped).
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeySetError {
-    /// Not a JSON object with an array `keys`.
-    #[error("not a JSON object with an array \"keys\" (RFC 7517 section 5)")]
-    NotAJwkSet,
-    /// PEM text without a section, or one that does not parse.
-    #[error("not PEM text")]
-    NotPem,
-    /// A PEM section with something else than a public key, such as a certificate or a private key.
-    #[error("a PEM section is not a public key; give \"PUBLIC KEY\" or \"RSA PUBLIC KEY\" sections")]
-    NotAPublicKey,
-    /// A PEM key that cannot be used, with the reason.
-    #[error("a PEM key cannot be used: {0}")]
-    Unusable(crate::SkipReason),
-}
-
-/// Why a claim of a verified token could not be read as the type asked for.
-///
-/// Says which claim, never its value.
-#[derive(Clone, Eq, PartialEq, thiserror::Error)]
-#[error("claim {name:?} is not of the expected type")]
-pub struct ClaimError {
-    name: Box<str>,
-}
-
-impl ClaimError {
-    pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.into() }
-    }
-
-    /// The claim's name, or `"*"` when all claims were read as one type.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl fmt::Debug for ClaimError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClaimError").field("name", &Escaped(&self.name)).finish()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,12 +178,5 @@ mod tests {
     #[test]
     fn a_refusal_is_three_words() {
         assert!(size_of::<VerifyError>() <= 3 * size_of::<usize>());
-    }
-
-    #[test]
-    fn the_cause_of_a_fetch_error_is_its_source() {
-        let error = FetchError::with_source(FetchErrorKind::Connection, "refused");
-        assert_eq!(error.to_string(), "could not connect or read");
-        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("refused"));
     }
 }

@@ -1,0 +1,149 @@
+//! Drives the crate from outside: one JSON case a line on stdin, one verdict a line on stdout.
+//!
+//! Run with: `cargo run --example conformance < cases.jsonl`
+//!
+//! ```json
+//! {"id":1,"token":"eyJ…","jwks":{"keys":[…]},"issuer":"https://id.example.com","audience":"api","now":1700000000}
+//! {"id":1,"accepted":true,"reason":null,"sub":"alice"}
+//! ```
+//!
+//! examples/README.md lists every member of a case.
+
+use std::io::{BufRead as _, Write as _};
+use std::time::{Duration, UNIX_EPOCH};
+
+use portcullis::{
+    Algorithm, Audience, BuildError, Clock, Issuer, KeySet, Now, TokenType, VerifiedToken, Verifier,
+    VerifyError, verify_jws,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+fn main() -> std::io::Result<()> {
+    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    for line in std::io::stdin().lock().split(b'\n') {
+        let line = line?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        writeln!(stdout, "{}", answer(&line))?;
+        stdout.flush()?;
+    }
+    Ok(())
+}
+
+fn answer(line: &[u8]) -> Value {
+    // The id is echoed even when the rest is no case.
+    let id = serde_json::from_slice::<Value>(line).ok().and_then(|case| case.get("id").cloned());
+    let verdict = match serde_json::from_slice::<Case<'_>>(line) {
+        Ok(case) => case.judge(),
+        Err(_) => Err("bad_case".to_owned()),
+    };
+    match verdict {
+        Ok(sub) => json!({ "id": id, "accepted": true, "reason": null, "sub": sub }),
+        Err(reason) => json!({ "id": id, "accepted": false, "reason": reason, "sub": null }),
+    }
+}
+
+#[derive(Deserialize)]
+struct Case<'a> {
+    token: String,
+    /// Kept as text: a parsed value would hide duplicate members from the crate.
+    #[serde(borrow)]
+    jwks: &'a RawValue,
+    issuer: Option<String>,
+    audience: Option<String>,
+    now: Option<i64>,
+    #[serde(default)]
+    leeway: u64,
+    algorithms: Option<Vec<String>>,
+    #[serde(default)]
+    require: Vec<String>,
+    #[serde(default)]
+    typ: Typ,
+    #[serde(default)]
+    mode: Mode,
+}
+
+#[derive(Default, Deserialize)]
+enum Typ {
+    #[default]
+    #[serde(rename = "default")]
+    Usual,
+    #[serde(rename = "any")]
+    Any,
+    #[serde(rename = "at+jwt")]
+    AtJwt,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    #[default]
+    Token,
+    Jws,
+}
+
+type Verdict = Result<Option<String>, String>;
+
+impl Case<'_> {
+    fn judge(self) -> Verdict {
+        let algorithms: Vec<Algorithm> = match &self.algorithms {
+            None => Algorithm::ALL.to_vec(),
+            Some(names) => names.iter().filter_map(|name| name.parse().ok()).collect(),
+        };
+        // An empty list is a `BuildError`; a case that asks for unknown algorithms only wants a refusal.
+        if algorithms.is_empty() {
+            return Err("algorithm_not_allowed".to_owned());
+        }
+        let Ok(keys) = KeySet::from_json(self.jwks.get().as_bytes()) else {
+            return Err("keys_unavailable".to_owned());
+        };
+        match self.mode {
+            Mode::Jws => verify_jws(&self.token, &keys, &algorithms).map(|_| None).map_err(reason),
+            Mode::Token => self.judge_token(keys, algorithms),
+        }
+    }
+
+    fn judge_token(self, keys: KeySet, algorithms: Vec<Algorithm>) -> Verdict {
+        let (Some(issuer), Some(audience), Some(now)) = (self.issuer, self.audience, self.now) else {
+            return Err("bad_case".to_owned());
+        };
+        let issuer = Issuer::keys(issuer, keys, Audience::of(audience))
+            .algorithms(algorithms)
+            .leeway(Duration::from_secs(self.leeway))
+            .require_claims(self.require)
+            .token_type(match self.typ {
+                Typ::Usual => TokenType::Usual,
+                Typ::Any => TokenType::DangerouslyAny,
+                Typ::AtJwt => TokenType::Exactly("at+jwt".into()),
+            });
+        match Verifier::builder().issuer(issuer).clock(At(now)).build() {
+            Ok(verifier) => verifier.verify_now(&self.token).map(subject).map_err(reason),
+            // A set whose every key is left out has no key for this token, as far as a case goes.
+            Err(BuildError::NoUsableKey { .. }) => Err("unknown_key".to_owned()),
+            Err(_) => Err("bad_case".to_owned()),
+        }
+    }
+}
+
+fn subject(token: VerifiedToken) -> Option<String> {
+    token.subject().map(str::to_owned)
+}
+
+fn reason(error: VerifyError) -> String {
+    error.reason().to_owned()
+}
+
+/// A clock that stands still, at seconds since 1970.
+#[derive(Debug)]
+struct At(i64);
+
+impl Clock for At {
+    fn now(&self) -> Now {
+        let distance = Duration::from_secs(self.0.unsigned_abs());
+        let wall = if self.0 < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+        Now { wall: wall.unwrap_or(UNIX_EPOCH), monotonic: Duration::ZERO }
+    }
+}

@@ -1,0 +1,275 @@
+//! The claims of a token ([RFC 7519 §4](https://www.rfc-editor.org/rfc/rfc7519#section-4)).
+//!
+//! They are read once, in one pass, before the signature is checked, because the issuer decides
+//! whose keys to ask; what was read stays shut in [`UnverifiedJwt`] until they have been. Whether a
+//! claim is of the right type is judged after that, by [`Validation::validate`].
+
+mod audience;
+mod numeric_date;
+mod registered;
+mod validation;
+mod value;
+
+pub use audience::Audience;
+pub(crate) use numeric_date::NumericDate;
+pub(crate) use registered::{RegisteredClaims, TextList};
+pub use validation::TokenType;
+pub(crate) use validation::{AcceptedJwt, DEFAULT_LEEWAY, MAX_LEEWAY, Validation};
+pub(crate) use value::Text;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use crate::error::{Malformation, VerifyError};
+use crate::json::{Name, has_duplicates};
+use crate::jws::{CompactJws, Header, VerifiedJws};
+use crate::key_set::Candidates;
+use value::{Value, ValueOf};
+
+/// A parsed token with parsed claims, none of them verified and none of them readable.
+pub(crate) struct UnverifiedJwt<'a> {
+    jws: CompactJws<'a>,
+    claims: Claims,
+}
+
+impl<'a> UnverifiedJwt<'a> {
+    /// Reads the payload as claims: one JSON object in UTF-8, each top-level member once.
+    pub(crate) fn parse(jws: CompactJws<'a>) -> Result<Self, VerifyError> {
+        let claims = Claims::parse(jws.unverified_payload())?;
+        Ok(Self { jws, claims })
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        self.jws.header()
+    }
+
+    /// The issuer the token claims to be from, to look up and not to read.
+    pub(crate) fn unverified_issuer(&self) -> Result<UnverifiedIssuer<'_>, VerifyError> {
+        let payload = std::str::from_utf8(self.jws.unverified_payload()).unwrap_or_default();
+        match self.claims.get(Claim::Iss) {
+            None => Err(VerifyError::missing("iss")),
+            Some(Value::Text(issuer)) => Ok(UnverifiedIssuer(issuer.get(payload))),
+            Some(_) => Err(VerifyError::invalid("iss")),
+        }
+    }
+
+    pub(crate) fn check_signature(&self, candidates: &Candidates<'_>) -> Result<(), VerifyError> {
+        self.jws.check_signature(candidates)
+    }
+
+    pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJwt, VerifyError> {
+        Ok(VerifiedJwt { jws: self.jws.verify(candidates)?, claims: self.claims })
+    }
+}
+
+/// What a token claims about its issuer. It can be given to a table of trusted issuers and do
+/// nothing else: there is no way to read it, so none to build a URL or a log line from it.
+pub(crate) struct UnverifiedIssuer<'a>(&'a str);
+
+impl UnverifiedIssuer<'_> {
+    /// The entry whose key is this issuer, byte for byte.
+    pub(crate) fn look_up<'t, T>(&self, trusted: &'t HashMap<Arc<str>, T>) -> Option<&'t T> {
+        trusted.get(self.0)
+    }
+}
+
+/// A token whose signature is right and whose claims have not been looked at.
+pub(crate) struct VerifiedJwt {
+    jws: VerifiedJws,
+    claims: Claims,
+}
+
+/// The registered claims as the parser met them, and whether members stand there that only other
+/// kinds of token have.
+struct Claims {
+    values: [Option<Value>; Claim::NAMES.len()],
+    /// `cnf`, whatever is in it (RFC 7800 §3).
+    confirmation: bool,
+    /// `events`, `at_hash` or `c_hash`: a security event, a logout or an ID token (RFC 8725 §2.8).
+    other_kind: bool,
+}
+
+impl Claims {
+    fn parse(payload: &[u8]) -> Result<Self, VerifyError> {
+        let malformed = VerifyError::Malformed(Malformation::Claims);
+        let Ok(payload) = std::str::from_utf8(payload) else {
+            return Err(malformed);
+        };
+        let mut json = serde_json::Deserializer::from_str(payload);
+        match json.deserialize_map(ClaimsVisitor { payload }).and_then(|claims| json.end().map(|()| claims)) {
+            Ok(claims) => Ok(claims),
+            Err(_) => Err(malformed),
+        }
+    }
+
+    fn get(&self, claim: Claim) -> Option<&Value> {
+        self.values.get(claim.index()).and_then(Option::as_ref)
+    }
+}
+
+/// The claims the crate reads.
+#[derive(Clone, Copy)]
+enum Claim {
+    Iss,
+    Sub,
+    Aud,
+    Exp,
+    Nbf,
+    Iat,
+    Jti,
+    ClientId,
+    Azp,
+    Scope,
+    Scp,
+    Acr,
+    Amr,
+    AuthTime,
+}
+
+impl Claim {
+    const NAMES: [(&'static str, Self); 14] = [
+        ("iss", Self::Iss),
+        ("sub", Self::Sub),
+        ("aud", Self::Aud),
+        ("exp", Self::Exp),
+        ("nbf", Self::Nbf),
+        ("iat", Self::Iat),
+        ("jti", Self::Jti),
+        ("client_id", Self::ClientId),
+        ("azp", Self::Azp),
+        ("scope", Self::Scope),
+        ("scp", Self::Scp),
+        ("acr", Self::Acr),
+        ("amr", Self::Amr),
+        ("auth_time", Self::AuthTime),
+    ];
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::NAMES.into_iter().find_map(|(known, claim)| (known == name).then_some(claim))
+    }
+
+    fn name(self) -> &'static str {
+        Self::NAMES.get(self.index()).map_or("", |(name, _)| name)
+    }
+
+    #[expect(clippy::as_conversions, reason = "the discriminant of a field-less enum, in the order of NAMES")]
+    const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+struct ClaimsVisitor<'a> {
+    payload: &'a str,
+}
+
+impl<'de> Visitor<'de> for ClaimsVisitor<'de> {
+    type Value = Claims;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object of claims")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
+        let mut claims = Claims {
+            values: [const { None }; Claim::NAMES.len()],
+            confirmation: false,
+            other_kind: false,
+        };
+        let mut other_names = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
+            let known = Claim::from_name(&name);
+            if let Some(slot) = known.and_then(|claim| claims.values.get_mut(claim.index())) {
+                if slot.replace(map.next_value_seed(ValueOf { payload: self.payload })?).is_some() {
+                    return Err(A::Error::custom("duplicate member"));
+                }
+                continue;
+            }
+            claims.confirmation |= name == "cnf";
+            claims.other_kind |= matches!(&*name, "events" | "at_hash" | "c_hash");
+            map.next_value::<IgnoredAny>()?;
+            other_names.push(name);
+        }
+        if has_duplicates(&mut other_names) {
+            return Err(A::Error::custom("duplicate member"));
+        }
+        Ok(claims)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(payload: &str, reason: &str) {
+        let outcome = Claims::parse(payload.as_bytes());
+        assert_eq!(outcome.as_ref().err().map_or("parsed", VerifyError::reason), reason, "{payload}");
+    }
+
+    #[test]
+    fn the_table_of_names_is_in_the_order_of_the_members() {
+        for (index, (name, claim)) in Claim::NAMES.into_iter().enumerate() {
+            assert_eq!((claim.index(), claim.name()), (index, name));
+        }
+    }
+
+    #[test]
+    fn only_an_object_holds_claims() {
+        check(r#" {"iss":"a","x":[{"y":[]}]} "#, "parsed");
+        check("{}", "parsed");
+        for payload in ["", "[]", "null", r#"{"a":1}x"#, r#"{"a":1,}"#, r#"{"a":NaN}"#, "{'a':1}", "{} {}"] {
+            check(payload, "malformed");
+        }
+        check("\u{feff}{}", "malformed");
+        assert!(Claims::parse(b"{\"a\":\"\xff\"}").is_err());
+        assert!(Claims::parse(b"\xff\xfe{\0}\0").is_err());
+    }
+
+    #[test]
+    fn duplicates_at_the_top_are_refused() {
+        for payload in [
+            r#"{"iss":"a","iss":"b"}"#,
+            r#"{"iss":"a","\u0069ss":"b"}"#,
+            r#"{"x":1,"y":2,"x":3}"#,
+            r#"{"cnf":{},"cnf":{}}"#,
+        ] {
+            check(payload, "malformed");
+        }
+        check(r#"{"x":{"y":1,"y":2}}"#, "parsed");
+    }
+
+    #[test]
+    fn deep_nesting_neither_overflows_nor_hurts() {
+        let depth = 8_000;
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            let payloads = [
+                format!(r#"{{"x":{nested}}}"#),
+                format!(r#"{{"aud":{nested}}}"#),
+                format!(r#"{{"sub":[{nested}]}}"#),
+            ];
+            std::thread::Builder::new()
+                .stack_size(64 * 1024)
+                .spawn(move || {
+                    for payload in payloads {
+                        let _either = Claims::parse(payload.as_bytes());
+                    }
+                })
+                .unwrap()
+                .join()
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn an_issuer_is_looked_up_byte_for_byte() {
+        let trusted = HashMap::from([(Arc::from("https://id.example.com"), 7)]);
+        assert_eq!(UnverifiedIssuer("https://id.example.com").look_up(&trusted), Some(&7));
+        for other in ["https://id.example.com/", "https://ID.example.com", "https://id.example.co", ""] {
+            assert_eq!(UnverifiedIssuer(other).look_up(&trusted), None);
+        }
+    }
+}

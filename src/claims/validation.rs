@@ -1,0 +1,197 @@
+//! What a service expects of a token's claims, and the one place where a token becomes acceptable.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serde::de::IgnoredAny;
+
+use super::{Audience, Claim, NumericDate, RegisteredClaims, VerifiedJwt};
+use crate::error::{ClaimName, Malformation, VerifyError};
+use crate::jws::Header;
+use crate::token::VerifiedToken;
+
+/// Which kinds of JWT an issuer's tokens may be, by their `typ` header
+/// ([RFC 8725 §3.11](https://www.rfc-editor.org/rfc/rfc8725#section-3.11)).
+///
+/// `typ` is compared without case and with or without a leading `application/`.
+///
+/// # Security
+///
+/// Issuers sign many kinds of JWT with the same keys: ID tokens, logout tokens, security events,
+/// DPoP proofs are made by clients. A verifier that does not tell them apart accepts one as another.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum TokenType {
+    /// `at+jwt`, `JWT` or none, and no claims that only an ID token, a logout token or a security
+    /// event has (`at_hash`, `c_hash`, `events`). The default, because most issuers sign access
+    /// tokens with `JWT`.
+    #[default]
+    Usual,
+    /// An access token as [RFC 9068 §4](https://www.rfc-editor.org/rfc/rfc9068#section-4) has it:
+    /// `at+jwt`, with `sub`, `client_id`, `iat` and `jti`.
+    AccessToken,
+    /// Exactly this `typ`, and nothing more said about claims.
+    Exactly(Cow<'static, str>),
+    /// Any `typ` and any kind of claims. See the security note above.
+    DangerouslyAny,
+}
+
+impl TokenType {
+    fn accepts(&self, typ: Option<&str>) -> bool {
+        let is = |expected: &str| typ.is_some_and(|typ| short(typ).eq_ignore_ascii_case(short(expected)));
+        match self {
+            Self::Usual => typ.is_none() || is("at+jwt") || is("JWT"),
+            Self::AccessToken => is("at+jwt"),
+            Self::Exactly(expected) => is(expected),
+            Self::DangerouslyAny => true,
+        }
+    }
+
+    const fn required_claims(&self) -> &'static [&'static str] {
+        match self {
+            Self::AccessToken => &["sub", "client_id", "iat", "jti"],
+            Self::Usual | Self::Exactly(_) | Self::DangerouslyAny => &[],
+        }
+    }
+}
+
+/// `typ` without its media type's tree (RFC 7515 §4.1.9).
+fn short(typ: &str) -> &str {
+    match typ.split_at_checked("application/".len()) {
+        Some((tree, kind)) if tree.eq_ignore_ascii_case("application/") && !kind.contains('/') => kind,
+        _ => typ,
+    }
+}
+
+/// Everything an issuer's tokens are held to, apart from their signature.
+#[derive(Clone, Debug)]
+pub(crate) struct Validation {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) audience: Audience,
+    pub(crate) leeway: Duration,
+    pub(crate) token_type: TokenType,
+    pub(crate) required_claims: Vec<Arc<str>>,
+    pub(crate) max_token_age: Option<Duration>,
+}
+
+/// A token that passed every check. Only [`Validation::validate`] makes one, and only from one is a
+/// [`VerifiedToken`] made: the proof is the data.
+pub(crate) struct AcceptedJwt {
+    pub(crate) header: Header,
+    pub(crate) issuer: Arc<str>,
+    pub(crate) payload: Box<str>,
+    pub(crate) claims: RegisteredClaims,
+    pub(crate) expires_at: NumericDate,
+    _made_here: (),
+}
+
+impl Validation {
+    /// Holds verified claims against what is expected, at this moment.
+    pub(crate) fn validate(&self, jwt: VerifiedJwt, now: SystemTime) -> Result<VerifiedToken, VerifyError> {
+        let VerifiedJwt { jws, claims } = jwt;
+        let header = jws.header().clone();
+        let payload = String::from_utf8(jws.into_payload())
+            .map_err(|_| VerifyError::Malformed(Malformation::Claims))?
+            .into_boxed_str();
+        let confirmation = claims.confirmation;
+        let other_kind = claims.other_kind;
+
+        if !self.token_type.accepts(header.token_type()) || (other_kind && self.refuses_other_kinds()) {
+            return Err(VerifyError::WrongType);
+        }
+        // The issuer was looked up before the signature was checked; here it is compared as signed.
+        match claims.get(Claim::Iss) {
+            Some(super::Value::Text(issuer)) if issuer.get(&payload) == &*self.issuer => {}
+            _ => return Err(VerifyError::UntrustedIssuer),
+        }
+        let claims = RegisteredClaims::typed(claims, &payload)?;
+        let expires_at = claims.expires_at.ok_or(VerifyError::missing("exp"))?;
+        self.check_audience(&claims, &payload)?;
+        self.check_required(&payload)?;
+        self.check_times(&claims, expires_at, NumericDate::from_system_time(now))?;
+        if confirmation {
+            return Err(VerifyError::BindingRequired);
+        }
+        let issuer = Arc::clone(&self.issuer);
+        Ok(VerifiedToken::new(AcceptedJwt { header, issuer, payload, claims, expires_at, _made_here: () }))
+    }
+
+    fn refuses_other_kinds(&self) -> bool {
+        matches!(self.token_type, TokenType::Usual | TokenType::AccessToken)
+    }
+
+    fn check_audience(&self, claims: &RegisteredClaims, payload: &str) -> Result<(), VerifyError> {
+        match &claims.audience {
+            Some(audience) if self.audience.accepts(audience.iter(payload)) => Ok(()),
+            Some(_) => Err(VerifyError::AudienceMismatch),
+            None if self.audience.must_be_present() => Err(VerifyError::missing("aud")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_required(&self, payload: &str) -> Result<(), VerifyError> {
+        let of_type = self.token_type.required_claims();
+        if of_type.is_empty() && self.required_claims.is_empty() {
+            return Ok(());
+        }
+        let present: HashMap<Cow<'_, str>, Option<IgnoredAny>> =
+            serde_json::from_str(payload).map_err(|_| VerifyError::Malformed(Malformation::Claims))?;
+        let is_missing = |name: &str| !matches!(present.get(name), Some(Some(_)));
+        if let Some(name) = of_type.iter().find(|name| is_missing(name)) {
+            return Err(VerifyError::missing(name));
+        }
+        match self.required_claims.iter().find(|name| is_missing(name)) {
+            Some(name) => Err(VerifyError::MissingClaim(ClaimName(Cow::Owned(name.to_string())))),
+            None => Ok(()),
+        }
+    }
+
+    fn check_times(
+        &self,
+        claims: &RegisteredClaims,
+        expires_at: NumericDate,
+        now: NumericDate,
+    ) -> Result<(), VerifyError> {
+        if now >= expires_at.plus(self.leeway) {
+            return Err(VerifyError::Expired);
+        }
+        if claims.not_before.is_some_and(|not_before| now.plus(self.leeway) < not_before) {
+            return Err(VerifyError::NotYetValid);
+        }
+        if claims.issued_at.is_some_and(|issued_at| now.plus(self.leeway) < issued_at) {
+            return Err(VerifyError::IssuedInFuture);
+        }
+        if let Some(max_age) = self.max_token_age {
+            let issued_at = claims.issued_at.ok_or(VerifyError::missing("iat"))?;
+            if now > issued_at.plus(max_age).plus(self.leeway) {
+                return Err(VerifyError::TooOld);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "testing")]
+impl AcceptedJwt {
+    /// The one exception to being made by `validate`: claims that a user's test asserts.
+    pub(crate) fn asserted(payload: Box<str>) -> Result<Self, VerifyError> {
+        let claims = super::Claims::parse(payload.as_bytes())?;
+        let issuer = match claims.get(Claim::Iss) {
+            Some(super::Value::Text(issuer)) => Arc::from(issuer.get(&payload)),
+            _ => Arc::from(""),
+        };
+        let claims = RegisteredClaims::typed(claims, &payload)?;
+        let expires_at = claims.expires_at.unwrap_or_else(|| NumericDate::from_seconds(i64::MAX));
+        let header = Header::asserted();
+        Ok(Self { header, issuer, payload, claims, expires_at, _made_here: () })
+    }
+}
+
+/// Default leeway: machines that keep time are within a second of each other, those that do it
+/// badly within 30 s. RFC 7519 §4.1.4 allows "no more than a few minutes".
+pub(crate) const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
+
+/// Longest leeway. More would not be for clocks that differ, but for tokens that should be refused.
+pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);

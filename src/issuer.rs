@@ -1,0 +1,160 @@
+//! An issuer: its exact name, where its keys come from, and what its tokens are held to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::algorithm::Algorithm;
+use crate::claims::{Audience, DEFAULT_LEEWAY, TokenType};
+use crate::key_set::KeySet;
+
+/// An issuer whose tokens a service accepts. Trust is per issuer: keys, audience and every setting
+/// belong to one and are never used for another.
+///
+/// What must be said is an argument; all else has a default. Nothing is checked before
+/// [`VerifierBuilder::build`](crate::VerifierBuilder::build), which names every wrong value.
+///
+/// | setting | default | why |
+/// |---|---|---|
+/// | [`algorithms`](Self::algorithms) | every [`Algorithm`] | all use public keys; the key decides which one |
+/// | [`leeway`](Self::leeway) | 30 s | machines that keep time badly still agree to 30 s |
+/// | [`token_type`](Self::token_type) | [`TokenType::Usual`] | most issuers type access tokens `JWT` |
+/// | [`require_claims`](Self::require_claims) | none beyond `iss`, `aud`, `exp` | |
+/// | [`max_token_age`](Self::max_token_age) | none | `exp` says it already |
+///
+/// # Example
+///
+/// ```
+/// use portcullis::{Algorithm, Audience, Issuer};
+///
+/// let issuer = Issuer::discover("https://id.example.com", Audience::of("https://api.example.com"))
+///     .algorithms([Algorithm::Es256]);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "an issuer does nothing until it is given to a verifier"]
+pub struct Issuer {
+    pub(crate) name: Arc<str>,
+    pub(crate) source: Source,
+    pub(crate) audience: Audience,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) leeway: Duration,
+    pub(crate) token_type: TokenType,
+    pub(crate) required_claims: Vec<Arc<str>>,
+    pub(crate) max_token_age: Option<Duration>,
+    #[cfg(feature = "remote")]
+    pub(crate) allow_http: bool,
+}
+
+/// Where an issuer's keys come from, as configured.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    #[cfg(feature = "remote")]
+    Discovery,
+    #[cfg(feature = "remote")]
+    JwksUri(String),
+    Keys(KeySet),
+}
+
+impl Issuer {
+    /// An issuer that publishes where its keys are
+    /// ([OpenID Connect Discovery](https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfig)
+    /// or [RFC 8414](https://www.rfc-editor.org/rfc/rfc8414#section-3)).
+    ///
+    /// `issuer` is the exact value of the tokens' `iss`, to the last slash, and an https URL. The
+    /// published document must name it, byte for byte
+    /// ([RFC 8414 §3.3](https://www.rfc-editor.org/rfc/rfc8414#section-3.3)).
+    #[cfg(feature = "remote")]
+    pub fn discover(issuer: impl Into<String>, audience: Audience) -> Self {
+        Self::new(issuer.into(), Source::Discovery, audience)
+    }
+
+    /// An issuer whose keys are at a known https URL; nothing is discovered.
+    ///
+    /// `issuer` is the exact value of the tokens' `iss` and need not be a URL.
+    #[cfg(feature = "remote")]
+    pub fn jwks_uri(issuer: impl Into<String>, jwks_uri: impl Into<String>, audience: Audience) -> Self {
+        Self::new(issuer.into(), Source::JwksUri(jwks_uri.into()), audience)
+    }
+
+    /// An issuer whose keys are given and never change. Nothing is fetched.
+    ///
+    /// `issuer` is the exact value of the tokens' `iss` and may be any text.
+    ///
+    /// # Security
+    ///
+    /// A withdrawn key is trusted until the process is given another set.
+    pub fn keys(issuer: impl Into<String>, keys: KeySet, audience: Audience) -> Self {
+        Self::new(issuer.into(), Source::Keys(keys), audience)
+    }
+
+    fn new(issuer: String, source: Source, audience: Audience) -> Self {
+        Self {
+            name: issuer.into(),
+            source,
+            audience,
+            algorithms: Algorithm::ALL.to_vec(),
+            leeway: DEFAULT_LEEWAY,
+            token_type: TokenType::default(),
+            required_claims: Vec::new(),
+            max_token_age: None,
+            #[cfg(feature = "remote")]
+            allow_http: false,
+        }
+    }
+
+    /// Only these algorithms. Recommended where the issuer signs with one and publishes keys without
+    /// `alg`, as Entra ID does: such a key serves every allowed algorithm of its type.
+    ///
+    /// Default: every [`Algorithm`]. An empty list is a [`BuildError`](crate::BuildError).
+    pub fn algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// How far apart this machine's clock and the issuer's may be, for `exp`, `nbf`, `iat` and the
+    /// maximum age ([RFC 7519 §4.1.4](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.4)).
+    ///
+    /// Default: 30 s. More than 300 s is a [`BuildError`](crate::BuildError): leeway is also how long
+    /// an expired token still works.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Which kinds of JWT are accepted. Default: [`TokenType::Usual`].
+    pub fn token_type(mut self, token_type: TokenType) -> Self {
+        self.token_type = token_type;
+        self
+    }
+
+    /// Claims that must be there, beside `iss`, `aud` and `exp`; `null` counts as not there.
+    ///
+    /// Default: none. May be called more than once. An empty name is a [`BuildError`](crate::BuildError).
+    pub fn require_claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
+        self.required_claims.extend(claims.into_iter().map(|claim| Arc::from(claim.into())));
+        self
+    }
+
+    /// How long after `iat` a token is accepted at most, plus leeway, whatever its `exp` says.
+    /// Makes `iat` required.
+    ///
+    /// Default: no limit. Zero is a [`BuildError`](crate::BuildError). Useful against issuers that
+    /// write milliseconds into `exp`, which is a date millennia away.
+    pub fn max_token_age(mut self, age: Duration) -> Self {
+        self.max_token_age = Some(age);
+        self
+    }
+
+    /// Fetches this issuer's documents over plain http too, as inside a cluster without TLS.
+    ///
+    /// Default: https only, apart from an issuer that is itself on loopback.
+    ///
+    /// # Security
+    ///
+    /// Whoever can answer in the issuer's place on that network chooses the keys, and with them who
+    /// is let in.
+    #[cfg(feature = "remote")]
+    pub fn dangerously_allow_http(mut self) -> Self {
+        self.allow_http = true;
+        self
+    }
+}

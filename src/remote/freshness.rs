@@ -1,0 +1,328 @@
+//! When to fetch keys, and how long to trust those at hand: pure functions of what happened, now
+//! and a random number. No clock, no network, so that a day passes in a test in no time.
+
+use std::time::Duration;
+
+use crate::clock::Now;
+
+/// What has happened to one issuer's keys. Changed only by its own methods, each an event.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    success: Option<Success>,
+    failures: Option<Failures>,
+    /// The last fetch made because of an unknown key, and how long until the next one.
+    unknown_key: Option<(Now, Duration)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Success {
+    at: Now,
+    fresh_for: Duration,
+    refresh_after: Duration,
+}
+
+/// Attempts since the last success, all of which failed.
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    count: u32,
+    last: Now,
+    back_off: Duration,
+}
+
+/// What to do for a request that needs a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Decision {
+    /// Use the keys at hand.
+    Use,
+    /// Use the keys at hand, and start a fetch that nobody waits for.
+    UseAndRefresh,
+    /// Join a fetch for a moment, then use the keys at hand if it brings nothing.
+    JoinThenUse,
+    /// There are no usable keys: wait for a fetch.
+    Wait,
+    /// There are no usable keys, and no fetch is due: refuse.
+    Refuse,
+}
+
+/// What to do about a key that is not in a set in use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum UnknownKey {
+    /// Wait for a fetch.
+    Fetch,
+    /// No fetch is due and the last one succeeded: the issuer has no such key.
+    Unknown,
+    /// No fetch is due and the last one failed: nobody knows.
+    Unavailable,
+}
+
+impl History {
+    /// A fetch brought keys, or confirmed those at hand. `stated` is the lifetime the answer's
+    /// headers gave, `random` is in 0..1.
+    pub(crate) fn succeeded(&mut self, now: Now, stated: Option<Duration>, random: f64) {
+        let fresh_for = stated.unwrap_or(DEFAULT_FRESH_FOR).clamp(MIN_FRESH_FOR, MAX_FRESH_FOR);
+        let share = REFRESH_AT + REFRESH_JITTER * (2.0 * random.clamp(0.0, 1.0) - 1.0);
+        self.success = Some(Success { at: now, fresh_for, refresh_after: fresh_for.mul_f64(share) });
+        self.failures = None;
+    }
+
+    /// A fetch failed. `random` is in 0..1.
+    pub(crate) fn failed(&mut self, now: Now, random: f64) {
+        let count = self.failures.map_or(0, |failures| failures.count).saturating_add(1);
+        let longest = match self.success {
+            Some(success) if age(success.at, now) < MAX_STALE_IF_ERROR => {
+                MAX_BACK_OFF.max(success.fresh_for / 4)
+            }
+            _ => MAX_BACK_OFF,
+        };
+        let doubled = MIN_BACK_OFF.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1)));
+        let back_off = doubled.min(longest).mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
+        self.failures = Some(Failures { count, last: now, back_off });
+    }
+
+    /// A fetch starts because a key is unknown. Stamped before its outcome is known, so that no
+    /// outcome shortens the interval.
+    pub(crate) fn asked_for_unknown_key(&mut self, now: Now) {
+        let interval = self.unknown_key.map_or(MIN_UNKNOWN_KEY_INTERVAL, |(_, interval)| interval);
+        self.unknown_key = Some((now, interval));
+    }
+
+    /// The fetch for an unknown key has ended; the interval grows while such fetches find nothing new.
+    pub(crate) fn answered_unknown_key(&mut self, found_new_keys: bool) {
+        if let Some((_, interval)) = &mut self.unknown_key {
+            *interval = if found_new_keys {
+                MIN_UNKNOWN_KEY_INTERVAL
+            } else {
+                interval.saturating_mul(2).min(MAX_UNKNOWN_KEY_INTERVAL)
+            };
+        }
+    }
+
+    /// What a request with a known key is to do.
+    pub(crate) fn decide(&self, now: Now) -> Decision {
+        let fetch_is_due =
+            self.failures.is_none_or(|failures| age(failures.last, now) >= failures.back_off);
+        let Some(success) = self.success else {
+            return if fetch_is_due { Decision::Wait } else { Decision::Refuse };
+        };
+        let failed_lately =
+            self.failures.is_some_and(|failures| age(failures.last, now) < SERVE_WHILE_REFRESHING);
+        let age = age(success.at, now);
+        let serves_alone = success.fresh_for.saturating_add(SERVE_WHILE_REFRESHING);
+        match (age, fetch_is_due) {
+            (age, _) if age < success.refresh_after => Decision::Use,
+            (age, true) if age < serves_alone => Decision::UseAndRefresh,
+            // In an outage that is known nobody waits to learn of it again.
+            (age, true) if age < MAX_STALE_IF_ERROR && failed_lately => Decision::UseAndRefresh,
+            (age, false) if age < MAX_STALE_IF_ERROR => Decision::Use,
+            (age, true) if age < MAX_STALE_IF_ERROR => Decision::JoinThenUse,
+            (_, true) => Decision::Wait,
+            (_, false) => Decision::Refuse,
+        }
+    }
+
+    /// What a request with an unknown key is to do.
+    pub(crate) fn decide_unknown_key(&self, now: Now) -> UnknownKey {
+        let due = self.unknown_key.is_none_or(|(asked, interval)| age(asked, now) >= interval);
+        match (due, self.failures) {
+            (true, _) => UnknownKey::Fetch,
+            (false, None) => UnknownKey::Unknown,
+            (false, Some(_)) => UnknownKey::Unavailable,
+        }
+    }
+
+    /// How old the keys at hand are.
+    pub(crate) fn age(&self, now: Now) -> Option<Duration> {
+        self.success.map(|success| age(success.at, now))
+    }
+
+    /// Whether the keys at hand are within the lifetime their issuer gave them.
+    pub(crate) fn is_fresh(&self, now: Now) -> bool {
+        self.success.is_some_and(|success| age(success.at, now) < success.fresh_for)
+    }
+
+    /// How long until a fetch is due after failures.
+    pub(crate) fn retry_after(&self, now: Now) -> Option<Duration> {
+        self.failures.map(|failures| failures.back_off.saturating_sub(age(failures.last, now)))
+    }
+}
+
+/// Time since then: the larger of what the two clocks say. Monotonic time stands still while a
+/// machine is suspended; wall time may be set back, which counts as no time.
+pub(crate) fn age(then: Now, now: Now) -> Duration {
+    let wall = now.wall.duration_since(then.wall).unwrap_or_default();
+    wall.max(now.monotonic.saturating_sub(then.monotonic))
+}
+
+/// Lifetime of keys whose issuer states none: what most verifiers use, and most issuers state about as much.
+const DEFAULT_FRESH_FOR: Duration = Duration::from_secs(10 * 60);
+/// A stated lifetime is no shorter than this: `max-age=0` must not mean a fetch a request.
+const MIN_FRESH_FOR: Duration = Duration::from_secs(60);
+/// A stated lifetime is no longer than this: some issuers state a month, and keys are withdrawn in an hour.
+const MAX_FRESH_FOR: Duration = Duration::from_secs(60 * 60);
+/// Share of the lifetime after which keys are fetched anew in the background.
+const REFRESH_AT: f64 = 0.8;
+/// How much that share differs from instance to instance, so that a fleet does not march in step.
+const REFRESH_JITTER: f64 = 0.1;
+/// How long past their lifetime keys serve while a background fetch runs.
+const SERVE_WHILE_REFRESHING: Duration = Duration::from_secs(10 * 60);
+/// How long keys are trusted while every attempt to fetch them fails: an outage of a night is
+/// survived, a withdrawn key is not trusted for ever.
+const MAX_STALE_IF_ERROR: Duration = Duration::from_secs(24 * 60 * 60);
+/// First pause after a failed fetch; doubles.
+const MIN_BACK_OFF: Duration = Duration::from_secs(1);
+/// Longest pause after failed fetches, or a quarter of the lifetime if that is longer and keys are usable.
+const MAX_BACK_OFF: Duration = Duration::from_secs(60);
+/// Least time between two fetches for unknown keys, whatever their outcome.
+const MIN_UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
+/// What that time doubles up to while such fetches find nothing new.
+const MAX_UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::UNIX_EPOCH;
+
+    const MIDDLE: f64 = 0.5;
+
+    fn at(seconds: f64) -> Now {
+        let since = Duration::from_secs_f64(seconds);
+        Now { wall: UNIX_EPOCH + since, monotonic: since }
+    }
+
+    fn fetched_at_0(stated: Option<u64>) -> History {
+        let mut history = History::default();
+        history.succeeded(at(0.0), stated.map(Duration::from_secs), MIDDLE);
+        history
+    }
+
+    #[track_caller]
+    fn check(history: &History, seconds: f64, expected: Decision) {
+        assert_eq!(history.decide(at(seconds)), expected, "after {seconds} s");
+    }
+
+    #[test]
+    fn without_keys_the_first_request_waits() {
+        check(&History::default(), 0.0, Decision::Wait);
+    }
+
+    #[test]
+    fn keys_of_100_seconds_are_used_refreshed_joined_and_dropped() {
+        let history = fetched_at_0(Some(100));
+        check(&history, 0.0, Decision::Use);
+        check(&history, 79.9, Decision::Use);
+        check(&history, 80.0, Decision::UseAndRefresh);
+        check(&history, 699.9, Decision::UseAndRefresh);
+        check(&history, 700.0, Decision::JoinThenUse);
+        check(&history, 86_399.9, Decision::JoinThenUse);
+        check(&history, 86_400.0, Decision::Wait);
+    }
+
+    #[test]
+    fn a_stated_lifetime_is_clamped() {
+        let refresh_after =
+            |stated| fetched_at_0(stated).success.map(|success| success.refresh_after.as_secs());
+        assert_eq!(refresh_after(None), Some(480));
+        assert_eq!(refresh_after(Some(0)), Some(48));
+        assert_eq!(refresh_after(Some(60)), Some(48));
+        assert_eq!(refresh_after(Some(61)), Some(48));
+        assert_eq!(refresh_after(Some(3_600)), Some(2_880));
+        assert_eq!(refresh_after(Some(u64::MAX)), Some(2_880));
+    }
+
+    #[test]
+    fn jitter_spreads_refreshes_over_a_fifth_of_the_lifetime() {
+        let refresh_after = |random| {
+            let mut history = History::default();
+            history.succeeded(at(0.0), Some(Duration::from_secs(100)), random);
+            history.success.map(|success| success.refresh_after.as_secs_f64().round())
+        };
+        assert_eq!(refresh_after(0.0), Some(70.0));
+        assert_eq!(refresh_after(1.0), Some(90.0));
+    }
+
+    #[test]
+    fn while_fetches_fail_keys_serve_and_attempts_back_off() {
+        let mut history = fetched_at_0(Some(100));
+        history.failed(at(80.0), 1.0);
+        check(&history, 80.9, Decision::Use);
+        check(&history, 81.0, Decision::UseAndRefresh);
+        history.failed(at(800.0), 1.0);
+        check(&history, 801.9, Decision::Use);
+        check(&history, 802.0, Decision::UseAndRefresh);
+        check(&history, 1_399.9, Decision::UseAndRefresh);
+        check(&history, 1_400.0, Decision::JoinThenUse);
+        check(&history, 86_400.0, Decision::Wait);
+        history.failed(at(86_400.0), 1.0);
+        check(&history, 86_401.0, Decision::Refuse);
+    }
+
+    #[test]
+    fn back_off_ends_at_a_minute_or_a_quarter_of_the_lifetime() {
+        let after_many = |mut history: History| {
+            for _ in 0..1_000 {
+                history.failed(at(1.0), 1.0);
+            }
+            history.retry_after(at(1.0)).map(|pause| pause.as_secs())
+        };
+        assert_eq!(after_many(History::default()), Some(60));
+        assert_eq!(after_many(fetched_at_0(Some(100))), Some(60));
+        assert_eq!(after_many(fetched_at_0(Some(3_600))), Some(900));
+    }
+
+    #[test]
+    fn a_success_ends_the_back_off() {
+        let mut history = History::default();
+        history.failed(at(0.0), 1.0);
+        check(&history, 0.5, Decision::Refuse);
+        check(&history, 1.0, Decision::Wait);
+        history.succeeded(at(1.0), None, MIDDLE);
+        check(&history, 1.0, Decision::Use);
+        assert_eq!(history.retry_after(at(1.0)), None);
+    }
+
+    #[track_caller]
+    fn check_unknown(history: &History, seconds: f64, expected: UnknownKey) {
+        assert_eq!(history.decide_unknown_key(at(seconds)), expected, "after {seconds} s");
+    }
+
+    #[test]
+    fn unknown_keys_fetch_no_more_often_than_their_interval() {
+        let mut history = fetched_at_0(None);
+        check_unknown(&history, 0.0, UnknownKey::Fetch);
+        history.asked_for_unknown_key(at(0.0));
+        check_unknown(&history, 0.0, UnknownKey::Unknown);
+        check_unknown(&history, 9.9, UnknownKey::Unknown);
+        check_unknown(&history, 10.0, UnknownKey::Fetch);
+    }
+
+    #[test]
+    fn the_interval_doubles_while_nothing_new_is_found() {
+        let mut history = fetched_at_0(None);
+        for expected in [20, 40, 60, 60] {
+            history.asked_for_unknown_key(at(0.0));
+            history.answered_unknown_key(false);
+            check_unknown(&history, f64::from(expected) - 0.1, UnknownKey::Unknown);
+            check_unknown(&history, f64::from(expected), UnknownKey::Fetch);
+        }
+        history.answered_unknown_key(true);
+        check_unknown(&history, 10.0, UnknownKey::Fetch);
+    }
+
+    #[test]
+    fn after_a_failed_fetch_an_unknown_key_is_nobodys_fault() {
+        let mut history = fetched_at_0(None);
+        history.asked_for_unknown_key(at(0.0));
+        history.failed(at(0.0), MIDDLE);
+        check_unknown(&history, 9.9, UnknownKey::Unavailable);
+        check_unknown(&history, 10.0, UnknownKey::Fetch);
+    }
+
+    #[test]
+    fn age_is_the_larger_of_two_clocks() {
+        let then = at(1_000.0);
+        let suspended = Now { wall: at(5_000.0).wall, monotonic: then.monotonic };
+        assert_eq!(age(then, suspended), Duration::from_secs(4_000));
+        let set_back = Now { wall: at(0.0).wall, monotonic: Duration::from_secs(1_007) };
+        assert_eq!(age(then, set_back), Duration::from_secs(7));
+    }
+}

@@ -1,0 +1,142 @@
+//! The issuers a verifier trusts: a closed table, made at `build()`.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::status::{IssuerStatus, KeyState};
+use super::{Stop, Waited};
+use crate::algorithm::Algorithm;
+use crate::claims::{UnverifiedIssuer, UnverifiedJwt, Validation, VerifiedJwt};
+use crate::clock::Now;
+use crate::error::VerifyError;
+use crate::key_set::KeySet;
+#[cfg(feature = "remote")]
+use crate::remote::{NoKeys, Reason, RemoteKeySet, UnknownKey};
+use crate::token::VerifiedToken;
+
+/// Every issuer a verifier trusts, by its exact name.
+pub(super) struct TrustedIssuers {
+    in_order: Vec<Arc<TrustedIssuer>>,
+    by_name: HashMap<Arc<str>, Arc<TrustedIssuer>>,
+}
+
+/// One issuer: its keys, and what its tokens are held to.
+pub(super) struct TrustedIssuer {
+    pub(super) algorithms: Vec<Algorithm>,
+    pub(super) keys: IssuerKeys,
+    pub(super) validation: Validation,
+}
+
+/// Where an issuer's keys are.
+pub(super) enum IssuerKeys {
+    Fixed(KeySet),
+    #[cfg(feature = "remote")]
+    Remote(RemoteKeySet),
+}
+
+impl TrustedIssuers {
+    pub(super) fn new(issuers: Vec<TrustedIssuer>) -> Self {
+        let in_order: Vec<_> = issuers.into_iter().map(Arc::new).collect();
+        let by_name =
+            in_order.iter().map(|issuer| (Arc::clone(&issuer.validation.issuer), Arc::clone(issuer))).collect();
+        Self { in_order, by_name }
+    }
+
+    pub(super) fn trusted(&self, issuer: &UnverifiedIssuer<'_>) -> Result<&TrustedIssuer, VerifyError> {
+        issuer.look_up(&self.by_name).map(AsRef::as_ref).ok_or(VerifyError::UntrustedIssuer)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.in_order.iter().map(AsRef::as_ref)
+    }
+}
+
+impl fmt::Debug for TrustedIssuers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(TrustedIssuer::name)).finish()
+    }
+}
+
+impl TrustedIssuer {
+    pub(super) fn name(&self) -> &str {
+        &self.validation.issuer
+    }
+
+    pub(super) fn allow(&self, algorithm: Algorithm) -> Result<(), VerifyError> {
+        if self.algorithms.contains(&algorithm) { Ok(()) } else { Err(VerifyError::AlgorithmNotAllowed) }
+    }
+
+    /// Selects the key and checks the signature with it.
+    pub(super) fn verify(
+        &self,
+        jwt: UnverifiedJwt<'_>,
+        now: Now,
+        waited: Waited<'_>,
+    ) -> Result<VerifiedJwt, Stop<'_>> {
+        match &self.keys {
+            IssuerKeys::Fixed(keys) => {
+                let _ = (now, waited);
+                let candidates = keys.select(jwt.header())?;
+                Ok(jwt.verify(&candidates)?)
+            }
+            #[cfg(feature = "remote")]
+            IssuerKeys::Remote(keys) => verify_remote(keys, jwt, now, waited),
+        }
+    }
+
+    pub(super) fn validate(&self, jwt: VerifiedJwt, now: Now) -> Result<VerifiedToken, VerifyError> {
+        self.validation.validate(jwt, now.wall)
+    }
+
+    #[cfg(feature = "remote")]
+    pub(super) fn remote(&self) -> Option<&RemoteKeySet> {
+        match &self.keys {
+            IssuerKeys::Fixed(_) => None,
+            IssuerKeys::Remote(keys) => Some(keys),
+        }
+    }
+
+    pub(super) fn status(&self, now: Now) -> IssuerStatus {
+        let issuer = Arc::clone(&self.validation.issuer);
+        match &self.keys {
+            IssuerKeys::Fixed(keys) => {
+                let _ = now;
+                IssuerStatus::new(issuer, KeyState::Fixed, keys.clone())
+            }
+            #[cfg(feature = "remote")]
+            IssuerKeys::Remote(keys) => IssuerStatus::of_remote(issuer, keys.status(now)),
+        }
+    }
+}
+
+/// As with fixed keys, but a key that is not there may be one that was published since.
+#[cfg(feature = "remote")]
+fn verify_remote<'v>(
+    keys: &'v RemoteKeySet,
+    jwt: UnverifiedJwt<'_>,
+    now: Now,
+    waited: Waited<'_>,
+) -> Result<VerifiedJwt, Stop<'v>> {
+    let snapshot = keys.current(now, waited).map_err(|no_keys| match no_keys {
+        NoKeys::Wait => Stop::Wait { keys, reason: Reason::Schedule },
+        NoKeys::Refuse(error) => Stop::Refused(VerifyError::KeysUnavailable(error)),
+    })?;
+    let names_a_key = jwt.header().key_id().is_some();
+    let missed = match snapshot.keys().select(jwt.header()).and_then(|candidates| jwt.verify(&candidates)) {
+        Ok(jwt) => return Ok(jwt),
+        Err(error @ VerifyError::UnknownKey) => error,
+        // Without a kid, "no key verifies it" is all that an unknown key looks like.
+        Err(error @ VerifyError::InvalidSignature) if !names_a_key => error,
+        Err(error) => return Err(error.into()),
+    };
+    match waited {
+        Some(Ok(())) => Err(missed.into()),
+        Some(Err(error)) => Err(VerifyError::KeysUnavailable(error.clone()).into()),
+        None => match snapshot.decide_unknown_key(now) {
+            UnknownKey::Fetch => Err(Stop::Wait { keys, reason: Reason::UnknownKey }),
+            UnknownKey::Unknown => Err(missed.into()),
+            UnknownKey::Unavailable => Err(VerifyError::KeysUnavailable(snapshot.cooling_down(now)).into()),
+        },
+    }
+}
