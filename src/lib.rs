@@ -7,6 +7,10 @@ mod algorithm;
 mod signature;
 mod token;
 // The way of a key.
+#[cfg(feature = "remote")]
+mod discovery;
+#[cfg(feature = "remote")]
+mod fetch;
 mod jwk;
 mod key_set;
 // The crossing.
@@ -18,6 +22,8 @@ mod text;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use clock::{Clock, Now, SystemClock};
 pub use error::{ClaimError, ClaimName, FetchError, FetchErrorKind, KeySetError, Malformation, VerifyError};
+#[cfg(feature = "remote")]
+pub use fetch::{Fetch, FetchFuture, FetchRequest, FetchResponse, Freshness};
 pub use jwk::SkipReason;
 pub use jws::Header;
 pub use key_set::KeySet;
