@@ -13,7 +13,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 
 use crate::error::{FetchError, FetchErrorKind};
 use crate::fetch::{
-    Content, Fetch, FetchRequest, FetchUrl, MAX_DOCUMENT_BYTES, PlainHttp, UrlError,
+    Content, Fetch, FetchRequest, FetchUrl, MAX_BODY_BYTES, PlainHttp, UrlError,
 };
 
 /// What we take from provider metadata: where the keys are.
@@ -86,7 +86,7 @@ pub(crate) async fn discover(
 }
 
 async fn get(fetch: &dyn Fetch, url: FetchUrl) -> Result<Vec<u8>, FetchError> {
-    match FetchRequest::new(url, MAX_DOCUMENT_BYTES)
+    match FetchRequest::new(url, MAX_BODY_BYTES)
         .send(fetch)
         .await?
         .content

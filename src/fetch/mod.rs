@@ -308,7 +308,7 @@ impl ETag {
 }
 
 /// The largest metadata document or JWK Set. The largest seen in use is Entra's, 22 KB.
-pub(crate) const MAX_DOCUMENT_BYTES: usize = 512 * 1024;
+pub(crate) const MAX_BODY_BYTES: usize = 512 * 1024;
 
 const MAX_ETAG_BYTES: usize = 256;
 

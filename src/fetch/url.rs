@@ -152,7 +152,7 @@ pub(crate) enum UrlError {
     NoHost,
     #[error("not an absolute URL that begins with https://")]
     Scheme,
-    #[error("plain http is allowed for loopback hosts of a loopback issuer only; use https")]
+    #[error("plain http is for loopback hosts of a loopback issuer; use https")]
     PlainHttp,
     #[error("URL has a user name or password")]
     Userinfo,
