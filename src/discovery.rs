@@ -6,15 +6,13 @@
 //! that names exactly this issuer.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{FetchError, FetchErrorKind};
-use crate::fetch::{
-    Content, Fetch, FetchRequest, FetchUrl, MAX_BODY_BYTES, PlainHttp, UrlError,
-};
+use crate::fetch::{Content, Fetch, FetchRequest, FetchUrl, MAX_BODY_BYTES, PlainHttp, UrlError};
+use crate::json::{Name, has_duplicates};
 
 /// What we take from provider metadata: where the keys are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -130,25 +128,21 @@ impl<'de> Visitor<'de> for MembersVisitor {
             issuer: None,
             jwks_uri: None,
         };
-        let mut seen = HashSet::new();
-        while let Some(Text(name)) = map.next_key::<Text<'de>>()? {
+        let mut names = Vec::new();
+        while let Some(Name(name)) = map.next_key()? {
             match &*name {
-                "issuer" => members.issuer = Some(map.next_value::<Text<'de>>()?.0),
-                "jwks_uri" => members.jwks_uri = Some(map.next_value::<Text<'de>>()?.0),
+                "issuer" => members.issuer = Some(map.next_value::<Name<'de>>()?.0),
+                "jwks_uri" => members.jwks_uri = Some(map.next_value::<Name<'de>>()?.0),
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
-            if !seen.insert(name) {
-                return Err(de::Error::custom("a member stands twice"));
-            }
+            names.push(name);
+        }
+        if has_duplicates(&mut names) {
+            return Err(de::Error::custom("a member stands twice"));
         }
         Ok(members)
     }
 }
-
-/// A JSON string, borrowed from the document where it has no escapes.
-#[derive(serde::Deserialize)]
-#[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
