@@ -17,7 +17,7 @@ use http::HeaderMap;
 
 use crate::error::{FetchError, FetchErrorKind};
 
-pub(crate) use self::reqwest::{ClientError, ReqwestFetch};
+pub(crate) use self::reqwest::ReqwestFetch;
 pub(crate) use self::url::{FetchUrl, PlainHttp, UrlError};
 
 /// Where documents (provider metadata and JWK Sets) come from.

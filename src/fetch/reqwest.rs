@@ -190,10 +190,6 @@ fn etag(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Keeps of reqwest's error what an operator needs: the causes as text, without the URL.
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "stands in map_err, and without_url takes it whole"
-)]
 fn failure(error: reqwest::Error) -> FetchError {
     let kind = if error.is_timeout() {
         FetchErrorKind::Deadline
