@@ -133,7 +133,7 @@ mod error;
 // The edge.
 mod bearer;
 #[cfg(feature = "tower")]
-mod middleware;
+pub mod middleware;
 #[cfg(feature = "axum")]
 pub mod axum;
 #[cfg(feature = "tonic")]
@@ -147,6 +147,7 @@ mod json;
 mod text;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
+pub use bearer::{BearerError, BearerToken};
 pub use claims::{Audience, TokenType};
 pub use clock::{Clock, Now, SystemClock};
 pub use error::{
@@ -160,6 +161,8 @@ pub use issuer::Issuer;
 pub use jwk::{SkipReason, SkippedKey};
 pub use jws::{Header, VerifiedJws};
 pub use key_set::KeySet;
+#[cfg(feature = "tower")]
+pub use middleware::{AuthLayer, Rejection};
 pub use token::{Actor, Authentication, Confirmation, Scopes, VerifiedToken};
 pub use verifier::{IssuerStatus, KeyState, Status, Verifier, VerifierBuilder, verify_jws};
 

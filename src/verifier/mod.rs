@@ -185,7 +185,7 @@ pub(crate) enum Attempt {
     /// The verdict.
     Done(Result<VerifiedToken, VerifyError>),
     /// Keys are needed that only a fetch can bring: await [`Verifier::verify`].
-    #[cfg(feature = "remote")]
+    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "fixed keys are never waited for"))]
     Wait,
 }
 

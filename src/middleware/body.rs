@@ -1,0 +1,143 @@
+//! The body of a guarded service's responses: its own, or that of a refusal.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// Response body of [`AuthService`](super::AuthService).
+    ///
+    /// Passes the inner service's body through untouched, trailers included. The body of a refusal is
+    /// one frame at most; an empty one ends with the headers, which makes a gRPC refusal trailers-only.
+    pub struct ResponseBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    enum Kind<B> {
+        Inner { #[pin] body: B },
+        Refusal { rest: Bytes },
+    }
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) const fn inner(body: B) -> Self {
+        Self {
+            kind: Kind::Inner { body },
+        }
+    }
+
+    pub(super) const fn refusal(body: Bytes) -> Self {
+        Self {
+            kind: Kind::Refusal { rest: body },
+        }
+    }
+}
+
+/// An empty body, which some layers outside this one ask for.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::refusal(Bytes::new())
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Inner { body } => f.debug_tuple("Inner").field(body).finish(),
+            Kind::Refusal { rest } => f.debug_tuple("Refusal").field(&rest.len()).finish(),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        match self.project().kind.project() {
+            KindProjection::Inner { body } => body.poll_frame(cx),
+            KindProjection::Refusal { rest } if rest.is_empty() => Poll::Ready(None),
+            KindProjection::Refusal { rest } => Poll::Ready(Some(Ok(Frame::data(mem::take(rest))))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Inner { body } => body.is_end_stream(),
+            Kind::Refusal { rest } => rest.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Inner { body } => body.size_hint(),
+            Kind::Refusal { rest } => {
+                SizeHint::with_exact(u64::try_from(rest.len()).unwrap_or(u64::MAX))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderValue};
+    use http_body_util::{BodyExt as _, Empty, Full};
+
+    use super::*;
+
+    type Refusal = ResponseBody<Empty<Bytes>>;
+
+    #[tokio::test]
+    async fn an_empty_refusal_ends_with_the_headers() {
+        let mut body = Refusal::refusal(Bytes::new());
+        assert!(body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(0));
+        assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_one_frame() {
+        let mut body = Refusal::refusal(Bytes::from_static(b"no"));
+        assert!(!body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(2));
+        assert_eq!(
+            body.frame().await.unwrap().unwrap().into_data().unwrap(),
+            "no"
+        );
+        assert!(body.is_end_stream());
+        assert_eq!(body.size_hint().exact(), Some(0));
+        assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_inner_body_passes_with_its_trailers() {
+        let trailers =
+            HeaderMap::from_iter([(http::header::EXPIRES, HeaderValue::from_static("0"))]);
+        let inner = Full::new(Bytes::from_static(b"yes"))
+            .with_trailers(std::future::ready(Some(Ok(trailers.clone()))));
+        let body = ResponseBody::inner(inner);
+        assert!(!body.is_end_stream());
+        let collected = body.collect().await.unwrap();
+        assert_eq!(collected.trailers(), Some(&trailers));
+        assert_eq!(collected.to_bytes(), "yes");
+    }
+
+    #[test]
+    fn the_inner_body_tells_its_own_size() {
+        let body = ResponseBody::inner(Full::new(Bytes::from_static(b"yes")));
+        assert_eq!(body.size_hint().exact(), Some(3));
+        assert!(ResponseBody::inner(Empty::<Bytes>::new()).is_end_stream());
+    }
+}

@@ -1,0 +1,86 @@
+//! `WWW-Authenticate`: what a client must show to be let in
+//! ([RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+
+use http::HeaderValue;
+
+/// A challenge of the scheme `Bearer`, built one parameter at a time.
+pub(super) struct Challenge(String);
+
+impl Challenge {
+    /// Starts with the realm, since at least one parameter must follow the scheme.
+    pub(super) fn new(realm: &str) -> Self {
+        Self("Bearer ".to_owned()).parameter("realm", realm)
+    }
+
+    /// Adds `error`, one of the codes of RFC 6750 §3.1.
+    pub(super) fn error(mut self, code: &str) -> Self {
+        self.0.push_str(", ");
+        self.parameter("error", code)
+    }
+
+    pub(super) fn into_value(self) -> HeaderValue {
+        // Printable ASCII is always a header value; were it ever not, the scheme alone says enough.
+        HeaderValue::try_from(self.0).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+
+    /// Writes `name="value"` as a quoted string
+    /// ([RFC 9110 §5.6.4](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.4)).
+    ///
+    /// Escapes what would end the string early. What a header cannot hold, or only in an encoding
+    /// nobody agreed on, becomes a question mark: a name is no reason to leave a challenge out.
+    fn parameter(mut self, name: &str, value: &str) -> Self {
+        self.0.push_str(name);
+        self.0.push_str("=\"");
+        for character in value.chars() {
+            match character {
+                '"' | '\\' => self.0.extend(['\\', character]),
+                ' '..='~' => self.0.push(character),
+                _ => self.0.push('?'),
+            }
+        }
+        self.0.push('"');
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(realm: &str, challenge: &str) {
+        assert_eq!(Challenge::new(realm).into_value(), challenge);
+    }
+
+    #[test]
+    fn a_realm_is_a_quoted_string() {
+        check("orders", r#"Bearer realm="orders""#);
+        check(
+            "orders of 2026 (eu)",
+            r#"Bearer realm="orders of 2026 (eu)""#,
+        );
+        check("", r#"Bearer realm="""#);
+    }
+
+    #[test]
+    fn a_realm_cannot_end_its_quotes() {
+        check(r#"a", error="none"#, r#"Bearer realm="a\", error=\"none""#);
+        check(r"a\", r#"Bearer realm="a\\""#);
+    }
+
+    #[test]
+    fn a_realm_cannot_end_its_line() {
+        check("a\r\nSet-Cookie: b", r#"Bearer realm="a??Set-Cookie: b""#);
+        check("a\tb\u{7f}\u{0}", r#"Bearer realm="a?b??""#);
+        check("Z\u{fc}rich", r#"Bearer realm="Z?rich""#);
+    }
+
+    #[test]
+    fn parameters_are_separated_by_commas() {
+        let challenge = Challenge::new("api").error("invalid_token");
+        assert_eq!(
+            challenge.into_value(),
+            r#"Bearer realm="api", error="invalid_token""#
+        );
+    }
+}

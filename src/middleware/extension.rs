@@ -1,0 +1,98 @@
+//! What a request that was let through carries, for those behind the layer to read.
+
+use std::sync::Arc;
+
+use http::{Extensions, Request};
+
+use super::rejection::{Cause, Rejection, Responder, is_grpc};
+use crate::token::VerifiedToken;
+
+/// The token of a request behind an [`AuthLayer`](super::AuthLayer); for services without axum or tonic.
+///
+/// # Errors
+///
+/// A [`Rejection`] to [`respond`](Rejection::respond) with: `no_credentials` for an anonymous request,
+/// `layer_missing` when no layer has checked the request at all.
+///
+/// # Example
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use http_body_util::Full;
+/// use portcullis::middleware::verified_token;
+///
+/// async fn orders<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
+///     let token = match verified_token(&request) {
+///         Ok(token) => token,
+///         Err(rejection) => return Ok(rejection.respond().map(Full::new)),
+///     };
+///     let caller = token.subject().unwrap_or("somebody").to_owned();
+///     Ok(Response::new(Full::new(Bytes::from(caller))))
+/// }
+/// # async fn call() -> Result<(), Infallible> {
+/// // Nothing has checked this request, so it is not served.
+/// let response = orders(Request::new(())).await?;
+/// assert_eq!(response.status(), 500);
+/// # Ok(()) }
+/// ```
+pub fn verified_token<B>(request: &Request<B>) -> Result<&VerifiedToken, Rejection> {
+    token(request.extensions()).map_err(|cause| reject(request, cause))
+}
+
+/// Like [`verified_token`], with `None` for an anonymous request.
+///
+/// # Errors
+///
+/// A [`Rejection`] with `layer_missing` when no layer has checked the request: unguarded is not anonymous.
+pub fn optional_token<B>(request: &Request<B>) -> Result<Option<&VerifiedToken>, Rejection> {
+    token_or_anonymous(request.extensions()).map_err(|cause| reject(request, cause))
+}
+
+fn reject<B>(request: &Request<B>, cause: Cause) -> Rejection {
+    let grpc = is_grpc(request.method(), request.version(), request.headers());
+    Rejection::behind_layer(request.extensions(), grpc, cause)
+}
+
+/// Says that a layer let the request through, and how that layer answers refusals. Without it, no
+/// token would mean the same on an unguarded route as for an anonymous caller.
+#[derive(Clone)]
+pub(super) struct Guarded(Arc<Responder>);
+
+impl Guarded {
+    pub(super) fn mark(
+        extensions: &mut Extensions,
+        responder: &Arc<Responder>,
+        token: Option<VerifiedToken>,
+    ) {
+        extensions.insert(Self(Arc::clone(responder)));
+        if let Some(token) = token {
+            extensions.insert(token);
+        }
+    }
+}
+
+impl Rejection {
+    /// A refusal by somebody behind the layer, answered in that layer's way.
+    pub(crate) fn behind_layer(extensions: &Extensions, grpc: bool, cause: Cause) -> Self {
+        let responder = extensions
+            .get::<Guarded>()
+            .map(|guarded| Arc::clone(&guarded.0));
+        Self::new(cause, grpc, responder.unwrap_or_default())
+    }
+}
+
+pub(crate) fn token(extensions: &Extensions) -> Result<&VerifiedToken, Cause> {
+    token_or_anonymous(extensions)?.ok_or(Cause::NoCredentials)
+}
+
+/// A token that something else than the layer put there will do: none can be made without verifying.
+pub(crate) fn token_or_anonymous(extensions: &Extensions) -> Result<Option<&VerifiedToken>, Cause> {
+    match extensions.get::<VerifiedToken>() {
+        Some(token) => Ok(Some(token)),
+        None if extensions.get::<Guarded>().is_some() => Ok(None),
+        None => Err(Cause::LayerMissing),
+    }
+}

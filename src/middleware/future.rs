@@ -1,0 +1,159 @@
+//! The future: the inner service's, a refusal, or the wait for keys that decides between the two.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::body::ResponseBody;
+use super::extension::Guarded;
+use super::layer::Gate;
+use super::rejection::{Cause, Rejection, is_grpc};
+use crate::error::VerifyError;
+use crate::token::VerifiedToken;
+
+pin_project! {
+    /// Response future of [`AuthService`](super::AuthService).
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<S, B>
+    where
+        S: Service<Request<B>>,
+    {
+        Admitted { #[pin] future: S::Future },
+        Refused { rejection: Rejection },
+        // Boxed, so that a request that need not wait does not carry the room to hold itself.
+        Waiting { verdict: Verdict, held: Option<Box<Held<S, B>>> },
+    }
+}
+
+/// The verifier's answer to come, on a token of its own.
+pub(super) type Verdict = Pin<Box<dyn Future<Output = Result<VerifiedToken, VerifyError>> + Send>>;
+
+/// What a request needs to go on after waiting.
+pub(super) struct Held<S, B> {
+    pub(super) gate: Arc<Gate>,
+    pub(super) service: S,
+    pub(super) request: Request<B>,
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(super) fn go_on(
+        gate: &Gate,
+        service: &mut S,
+        request: Request<B>,
+        verdict: Result<Option<VerifiedToken>, Cause>,
+    ) -> Self {
+        Self {
+            state: State::decided(gate, service, request, verdict),
+        }
+    }
+
+    pub(super) fn wait(verdict: Verdict, held: Held<S, B>) -> Self {
+        Self {
+            state: State::Waiting {
+                verdict,
+                held: Some(Box::new(held)),
+            },
+        }
+    }
+}
+
+impl<S, B> State<S, B>
+where
+    S: Service<Request<B>>,
+{
+    /// Calls the service, or refuses the request without calling it. The only place that does either.
+    fn decided(
+        gate: &Gate,
+        service: &mut S,
+        mut request: Request<B>,
+        verdict: Result<Option<VerifiedToken>, Cause>,
+    ) -> Self {
+        match verdict {
+            Ok(token) => {
+                Guarded::mark(request.extensions_mut(), &gate.responder, token);
+                Self::Admitted {
+                    future: service.call(request),
+                }
+            }
+            Err(cause) => {
+                let grpc = is_grpc(request.method(), request.version(), request.headers());
+                Self::Refused {
+                    rejection: Rejection::new(cause, grpc, Arc::clone(&gate.responder)),
+                }
+            }
+        }
+    }
+}
+
+impl<S, ReqB, ResB> Future for ResponseFuture<S, ReqB>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>>,
+{
+    type Output = Result<Response<ResponseBody<ResB>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProjection::Admitted { future } => {
+                    return future
+                        .poll(cx)
+                        .map_ok(|response| response.map(ResponseBody::inner));
+                }
+                StateProjection::Refused { rejection } => {
+                    return Poll::Ready(Ok(rejection.clone().respond().map(ResponseBody::refusal)));
+                }
+                StateProjection::Waiting { verdict, held } => {
+                    let verdict = ready!(verdict.as_mut().poll(cx))
+                        .map(Some)
+                        .map_err(Cause::Token);
+                    let Some(held) = held.take() else {
+                        // Not reached: what was held goes together with this state.
+                        return Poll::Pending;
+                    };
+                    let Held {
+                        gate,
+                        mut service,
+                        request,
+                    } = *held;
+                    State::decided(&gate, &mut service, request, verdict)
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Admitted { .. } => "Admitted",
+            State::Refused { .. } => "Refused",
+            State::Waiting { .. } => "Waiting",
+        };
+        f.debug_struct("ResponseFuture")
+            .field("state", &state)
+            .finish_non_exhaustive()
+    }
+}

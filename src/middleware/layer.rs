@@ -1,0 +1,131 @@
+//! The layer: what it is configured with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::Response;
+use tower_layer::Layer;
+
+use super::future::Verdict;
+use super::rejection::{Rejection, Responder};
+use super::service::AuthService;
+use crate::verifier::Verifier;
+
+/// Lets only requests through whose access token the verifier accepts.
+///
+/// See the [module docs](super) for what passes, what a refused request gets, and an example.
+#[derive(Clone)]
+pub struct AuthLayer {
+    gate: Arc<Gate>,
+}
+
+impl AuthLayer {
+    /// A layer that demands a token of every request.
+    #[must_use]
+    pub fn new(verifier: Verifier) -> Self {
+        Self {
+            gate: Arc::new(Gate {
+                verifier,
+                anonymous: false,
+                responder: Arc::default(),
+            }),
+        }
+    }
+
+    /// Lets requests without credentials through as anonymous. Off by default.
+    ///
+    /// Only the *absence* of an `Authorization` header is anonymous. A token that is not accepted,
+    /// another scheme, a malformed header and keys that cannot be had are refused as ever.
+    ///
+    /// # Security
+    ///
+    /// Every handler behind the layer must then expect to be called by anybody. With axum, the
+    /// extractor `VerifiedToken` still demands a token and `Option<VerifiedToken>` does not.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.gate_mut().anonymous = true;
+        self
+    }
+
+    /// Names the protection space in every challenge. `"api"` by default, which gives nothing away.
+    ///
+    /// Any text will do: quotes and backslashes are escaped, and everything but printable ASCII
+    /// becomes a question mark.
+    #[must_use]
+    pub fn realm(mut self, realm: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.gate_mut().responder).realm = realm.into().into();
+        self
+    }
+
+    /// Makes the response of a refusal. [`Rejection::to_response`] by default.
+    ///
+    /// The response is sent as the closure makes it, whatever its status, but with
+    /// `Cache-Control: no-store` and with the [`Rejection`] and its
+    /// [`VerifyError`](crate::VerifyError) in its extensions. The inner service is not called.
+    /// Extractors behind the layer that refuse a request answer with it too.
+    ///
+    /// # Security
+    ///
+    /// [`Rejection::reason`] and [`Rejection::error`] are for logs and metrics. Sent to the client,
+    /// they tell a forger which check to pass next.
+    ///
+    /// # Example
+    ///
+    /// See [`Rejection::to_response`].
+    #[must_use]
+    pub fn on_rejection(
+        mut self,
+        respond: impl Fn(&Rejection) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        Arc::make_mut(&mut self.gate_mut().responder).custom = Some(Arc::new(respond));
+        self
+    }
+
+    fn gate_mut(&mut self) -> &mut Gate {
+        Arc::make_mut(&mut self.gate)
+    }
+}
+
+impl<S> Layer<S> for AuthLayer {
+    type Service = AuthService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        AuthService {
+            inner,
+            gate: Arc::clone(&self.gate),
+        }
+    }
+}
+
+impl fmt::Debug for AuthLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.gate.fmt(f)
+    }
+}
+
+/// The configuration, shared by every service and every request of a layer.
+#[derive(Clone)]
+pub(super) struct Gate {
+    pub(super) verifier: Verifier,
+    pub(super) anonymous: bool,
+    pub(super) responder: Arc<Responder>,
+}
+
+impl Gate {
+    /// Verifies a copy of the token: the request it is borrowed from has to move while it waits.
+    pub(super) fn verify(&self, token: &str) -> Verdict {
+        let verifier = self.verifier.clone();
+        let token = token.to_owned();
+        Box::pin(async move { verifier.verify(&token).await })
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthLayer")
+            .field("optional", &self.anonymous)
+            .field("responder", &self.responder)
+            .finish_non_exhaustive()
+    }
+}

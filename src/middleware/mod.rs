@@ -1,0 +1,74 @@
+//! [`AuthLayer`]: a gate in front of any tower service over `http::Request<B>`, such as axum's and tonic's.
+//!
+//! The layer takes the bearer token out of the `Authorization` header, has a
+//! [`Verifier`](crate::Verifier) check it, and puts the [`VerifiedToken`](crate::VerifiedToken) into
+//! the extensions of the request. It reads neither body nor path.
+//!
+//! # What passes
+//!
+//! 1. A request with exactly one well-formed bearer token that the verifier accepts.
+//! 2. With [`AuthLayer::optional`], a request without any `Authorization` header, as anonymous.
+//!
+//! Nothing else does: no path, method or content type is let through by itself. Whatever
+//! `VerifiedToken` a request brings from further out is removed first.
+//!
+//! # What a refused request gets
+//!
+//! The inner service is not called. The response is one of this table:
+//!
+//! | case | HTTP | `WWW-Authenticate` | gRPC |
+//! |---|---|---|---|
+//! | no credentials, or of another scheme than `Bearer` | 401 | `Bearer realm="…"` | `UNAUTHENTICATED` |
+//! | several tokens, or a malformed header | 400 | and `error="invalid_request"` | `UNAUTHENTICATED` |
+//! | any fault of the token | 401 | and `error="invalid_token"` | `UNAUTHENTICATED` |
+//! | keys unavailable or not cached | 503 and `Retry-After` | none | `UNAVAILABLE` and `grpc-retry-pushback-ms` |
+//!
+//! - Its body is a problem ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) of one constant text
+//!   per row; a gRPC call gets a trailers-only response with status 200.
+//!   [`AuthLayer::on_rejection`] makes another.
+//! - It has `Cache-Control: no-store`, and the [`Rejection`] and [`VerifyError`](crate::VerifyError)
+//!   in its extensions.
+//! - It is logged once, at level DEBUG with the target `portcullis::rejection`. No response and no log
+//!   entry has anything of the token.
+//!
+//! # Deployment
+//!
+//! - **CORS**: a preflight carries no token, so a CORS layer belongs *outside* of this one.
+//! - **Routes**: only what the layer wraps is guarded. With axum, `Router::layer` wraps the routes
+//!   added before it; a route added after it is open, and an extractor there answers 500.
+//! - **Bodies**: the body of a refused request is dropped unread. Limits on it are for the server.
+//! - **Upgrades and long streams**: a WebSocket, an h2c upgrade or a gRPC stream is checked once,
+//!   when it begins. Whoever serves it has to end it when the token expires.
+//! - **Waiting**: a request waits only for keys that are not there yet, at most seconds, and keeps its
+//!   place in the inner service (a concurrency limit, say) while it does.
+//! - **Proxies**: identity is never read from a header such as `X-User`, nor written to one.
+//!
+//! # Example
+//!
+//! ```
+//! # #[cfg(feature = "aws-lc-rs")]
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! # }
+//! ```
+
+mod body;
+mod challenge;
+mod extension;
+mod future;
+mod layer;
+mod rejection;
+mod service;
+
+pub use body::ResponseBody;
+pub use extension::{optional_token, verified_token};
+pub use future::ResponseFuture;
+pub use layer::AuthLayer;
+pub use rejection::Rejection;
+pub use service::AuthService;
+
+#[cfg(any(feature = "axum", feature = "tonic"))]
+pub(crate) use extension::{token, token_or_anonymous};
+#[cfg(any(feature = "axum", feature = "tonic"))]
+pub(crate) use rejection::Cause;
+#[cfg(feature = "axum")]
+pub(crate) use rejection::is_grpc;

@@ -1,0 +1,686 @@
+//! The one table from why a request is refused to what its sender gets.
+//!
+//! | case | HTTP | `WWW-Authenticate` | gRPC |
+//! |---|---|---|---|
+//! | no credentials, or of another scheme | 401 | realm, no error code | `UNAUTHENTICATED` |
+//! | malformed or several credentials | 400 | `error="invalid_request"` | `UNAUTHENTICATED` |
+//! | any fault of the token | 401 | `error="invalid_token"` | `UNAUTHENTICATED` |
+//! | keys unavailable or not cached | 503, `Retry-After` | none | `UNAVAILABLE`, `grpc-retry-pushback-ms` |
+//! | no layer in front of an extractor | 500 | none | `INTERNAL` |
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{Method, Response, StatusCode, Version};
+
+use super::challenge::Challenge;
+use crate::bearer::BearerError;
+use crate::error::VerifyError;
+
+/// Why a request was refused, and how that is answered.
+///
+/// In the extensions of every refusal's response, beside the [`VerifyError`] when there is one, for
+/// layers outside to log or count. [`AuthLayer::on_rejection`](super::AuthLayer::on_rejection) gets
+/// one and makes another response of it. `Display` and [`source`](Error::source) are for operators.
+///
+/// # Security
+///
+/// The default response says which of the few cases of the [module's table](super) it is, and
+/// nothing more: not which check failed and nothing of the token.
+#[derive(Clone)]
+pub struct Rejection {
+    cause: Cause,
+    grpc: bool,
+    responder: Arc<Responder>,
+}
+
+impl Rejection {
+    /// Every refusal is made here, once, so that it is logged once.
+    pub(crate) fn new(cause: Cause, grpc: bool, responder: Arc<Responder>) -> Self {
+        let rejection = Self {
+            cause,
+            grpc,
+            responder,
+        };
+        let (reason, status) = (rejection.reason(), rejection.status().as_u16());
+        match &rejection.cause {
+            Cause::LayerMissing => {
+                tracing::error!(target: LOG_TARGET, reason, status, grpc, "{rejection}")
+            }
+            Cause::Token(error) => {
+                tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
+            }
+            Cause::NoCredentials | Cause::Credentials(_) => {
+                tracing::debug!(target: LOG_TARGET, reason, status, grpc, "{rejection}");
+            }
+        }
+        rejection
+    }
+
+    /// The stable code of this refusal, low in cardinality, part of the crate's semantic versioning:
+    /// `no_credentials`, `other_scheme`, `malformed_credentials`, `several_credentials`,
+    /// `layer_missing`, or that of the [`VerifyError`].
+    #[must_use]
+    pub const fn reason(&self) -> &'static str {
+        match &self.cause {
+            Cause::NoCredentials => "no_credentials",
+            Cause::Credentials(error) => error.reason(),
+            Cause::Token(error) => error.reason(),
+            Cause::LayerMissing => "layer_missing",
+        }
+    }
+
+    /// The HTTP status of the table. A gRPC response has its own in `grpc-status` and is a 200 for HTTP.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.cause.row().status
+    }
+
+    /// Why the token was refused, if it came to that.
+    #[must_use]
+    pub const fn error(&self) -> Option<&VerifyError> {
+        match &self.cause {
+            Cause::Token(error) => Some(error),
+            Cause::NoCredentials | Cause::Credentials(_) | Cause::LayerMissing => None,
+        }
+    }
+
+    /// Whether the request is a gRPC call, which must be answered in gRPC's own way.
+    ///
+    /// That is a POST over HTTP/2 with the content type `application/grpc`, alone or followed by `+`
+    /// or `;` ([gRPC over HTTP/2](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)).
+    /// gRPC-Web is not: it is answered as HTTP.
+    #[must_use]
+    pub const fn is_grpc(&self) -> bool {
+        self.grpc
+    }
+
+    /// When the client should try again: some time for an unavailable key, else `None`.
+    ///
+    /// What the failed fetch advises, in whole seconds from 1 to 3,600, else 5 seconds.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let error = self.error().filter(|error| error.is_unavailable())?;
+        let advised = match error {
+            VerifyError::KeysUnavailable(fetch) => fetch.retry_after(),
+            _ => None,
+        };
+        let delay = advised.map_or(RETRY_AFTER_DEFAULT, |advised| advised.min(RETRY_AFTER_MOST));
+        let begun_second = u64::from(delay.subsec_nanos() > 0);
+        Some(Duration::from_secs(delay.as_secs() + begun_second).max(RETRY_AFTER_LEAST))
+    }
+
+    /// The default response, for a custom one to start from.
+    ///
+    /// For HTTP its body is a problem ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) of one
+    /// constant text per case; for gRPC it is empty, and the status stands in the headers.
+    ///
+    /// # Example
+    ///
+    /// A body of another shape for HTTP; what gRPC gets is left alone:
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http::{HeaderValue, header::CONTENT_TYPE};
+    /// use portcullis::{AuthLayer, Verifier};
+    ///
+    /// fn layer(verifier: Verifier) -> AuthLayer {
+    ///     AuthLayer::new(verifier).on_rejection(|rejection| {
+    ///         let mut response = rejection.to_response();
+    ///         if !rejection.is_grpc() {
+    ///             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    ///             *response.body_mut() = Bytes::from(format!("{{\"code\":{}}}", rejection.status().as_u16()));
+    ///         }
+    ///         response
+    ///     })
+    /// }
+    /// ```
+    #[must_use]
+    pub fn to_response(&self) -> Response<Bytes> {
+        let row = self.cause.row();
+        let mut response = Response::new(Bytes::new());
+        let headers = response.headers_mut();
+        if self.grpc {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+            headers.insert(GRPC_STATUS, HeaderValue::from(row.grpc));
+            headers.insert(GRPC_MESSAGE, HeaderValue::from_static(row.detail));
+            self.write_metadata(headers);
+            return response;
+        }
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        self.write_shared(headers);
+        if let Some(delay) = self.retry_after() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(delay.as_secs()));
+        }
+        *response.status_mut() = row.status;
+        *response.body_mut() = row.problem();
+        response
+    }
+
+    /// The response to send: that of [`AuthLayer::on_rejection`](super::AuthLayer::on_rejection) or the
+    /// default, and what no refusal may lack: `Cache-Control: no-store`, and the extensions.
+    ///
+    /// For handlers that refuse by themselves. Not for use in `on_rejection`, which it calls.
+    #[must_use]
+    pub fn respond(self) -> Response<Bytes> {
+        let mut response = match &self.responder.custom {
+            Some(custom) => custom(&self),
+            None => self.to_response(),
+        };
+        response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+        if let Some(error) = self.error() {
+            response.extensions_mut().insert(error.clone());
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    /// Everything a gRPC refusal says beside its status and message.
+    pub(crate) fn write_metadata(&self, headers: &mut HeaderMap) {
+        self.write_shared(headers);
+        if let Some(delay) = self.retry_after() {
+            headers.insert(
+                GRPC_RETRY_PUSHBACK,
+                HeaderValue::from(delay.as_secs() * 1000),
+            );
+        }
+    }
+
+    fn write_shared(&self, headers: &mut HeaderMap) {
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        if let Some(challenge) = self.challenge() {
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+    }
+
+    /// Number and text of the gRPC status.
+    #[cfg(feature = "tonic")]
+    pub(crate) const fn grpc_status(&self) -> (u16, &'static str) {
+        let row = self.cause.row();
+        (row.grpc, row.detail)
+    }
+
+    fn challenge(&self) -> Option<HeaderValue> {
+        let challenge = || Challenge::new(&self.responder.realm);
+        match self.cause.row().demand {
+            Demand::Nothing => None,
+            Demand::Credentials => Some(challenge().into_value()),
+            Demand::Better(code) => Some(challenge().error(code).into_value()),
+        }
+    }
+}
+
+impl fmt::Debug for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejection")
+            .field("cause", &self.cause)
+            .field("grpc", &self.grpc)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+impl Error for Rejection {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.source()
+    }
+}
+
+/// The cases of the table.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error("request has no credentials")]
+    NoCredentials,
+    #[error(transparent)]
+    Credentials(BearerError),
+    #[error("token is not accepted")]
+    Token(#[source] VerifyError),
+    #[error(
+        "no layer has checked this request: add `.layer(portcullis::AuthLayer::new(verifier))` in front of its route"
+    )]
+    LayerMissing,
+}
+
+impl Cause {
+    const fn row(&self) -> Row {
+        match self {
+            Self::NoCredentials | Self::Credentials(BearerError::OtherScheme) => Row {
+                status: StatusCode::UNAUTHORIZED,
+                demand: Demand::Credentials,
+                grpc: GRPC_UNAUTHENTICATED,
+                detail: "A bearer access token is required.",
+            },
+            Self::Credentials(BearerError::Malformed | BearerError::Several) => Row {
+                status: StatusCode::BAD_REQUEST,
+                demand: Demand::Better("invalid_request"),
+                grpc: GRPC_UNAUTHENTICATED,
+                detail: "The request must carry one well-formed bearer access token.",
+            },
+            Self::Token(error) if error.is_unavailable() => Row {
+                status: StatusCode::SERVICE_UNAVAILABLE,
+                demand: Demand::Nothing,
+                grpc: GRPC_UNAVAILABLE,
+                detail: "The access token cannot be checked at the moment.",
+            },
+            Self::Token(_) => Row {
+                status: StatusCode::UNAUTHORIZED,
+                demand: Demand::Better("invalid_token"),
+                grpc: GRPC_UNAUTHENTICATED,
+                detail: "The access token is expired, revoked, malformed or not valid here.",
+            },
+            Self::LayerMissing => Row {
+                status: StatusCode::INTERNAL_SERVER_ERROR,
+                demand: Demand::Nothing,
+                grpc: GRPC_INTERNAL,
+                detail: "The request cannot be served.",
+            },
+        }
+    }
+}
+
+struct Row {
+    status: StatusCode,
+    demand: Demand,
+    grpc: u16,
+    /// Constant, without a byte that JSON would escape or gRPC would percent-encode.
+    detail: &'static str,
+}
+
+impl Row {
+    fn problem(&self) -> Bytes {
+        let title = self.status.canonical_reason().unwrap_or_default();
+        let (status, detail) = (self.status.as_u16(), self.detail);
+        Bytes::from(format!(
+            r#"{{"title":"{title}","status":{status},"detail":"{detail}"}}"#
+        ))
+    }
+}
+
+/// What the challenge asks of the client.
+enum Demand {
+    Nothing,
+    /// Credentials, without an error code: none were judged
+    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
+    Credentials,
+    /// Better ones than those sent, with the error code that says what was wrong.
+    Better(&'static str),
+}
+
+/// How one layer answers what it refuses, and what extractors behind it refuse.
+#[derive(Clone)]
+pub(crate) struct Responder {
+    pub(super) realm: Box<str>,
+    pub(super) custom: Option<Arc<CustomResponse>>,
+}
+
+/// Behind a pointer rather than a type parameter: refusals are not the hot path, and a layer can be
+/// named this way.
+pub(super) type CustomResponse = dyn Fn(&Rejection) -> Response<Bytes> + Send + Sync;
+
+impl Default for Responder {
+    fn default() -> Self {
+        Self {
+            realm: DEFAULT_REALM.into(),
+            custom: None,
+        }
+    }
+}
+
+impl fmt::Debug for Responder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responder")
+            .field("realm", &self.realm)
+            .field("custom", &self.custom.is_some())
+            .finish()
+    }
+}
+
+pub(crate) fn is_grpc(method: &Method, version: Version, headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers
+        .get(CONTENT_TYPE)
+        .filter(|_| method == Method::POST && version == Version::HTTP_2)
+    else {
+        return false;
+    };
+    match content_type
+        .as_bytes()
+        .split_at_checked(GRPC_CONTENT_TYPE.len())
+    {
+        Some((kind, rest)) => {
+            kind.eq_ignore_ascii_case(GRPC_CONTENT_TYPE) && matches!(rest, [] | [b'+' | b';', ..])
+        }
+        None => false,
+    }
+}
+
+/// Says nothing about what runs behind it.
+const DEFAULT_REALM: &str = "api";
+const LOG_TARGET: &str = "portcullis::rejection";
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// About as long as one fetch of keys may take.
+const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
+const RETRY_AFTER_LEAST: Duration = Duration::from_secs(1);
+const RETRY_AFTER_MOST: Duration = Duration::from_secs(3600);
+
+const GRPC_CONTENT_TYPE: &[u8] = b"application/grpc";
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
+const GRPC_INTERNAL: u16 = 13;
+const GRPC_UNAVAILABLE: u16 = 14;
+const GRPC_UNAUTHENTICATED: u16 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{FetchError, FetchErrorKind};
+
+    const CHALLENGE: Option<&str> = Some(r#"Bearer realm="api""#);
+    const INVALID_REQUEST: Option<&str> = Some(r#"Bearer realm="api", error="invalid_request""#);
+    const INVALID_TOKEN: Option<&str> = Some(r#"Bearer realm="api", error="invalid_token""#);
+
+    fn rejection(cause: Cause, grpc: bool) -> Rejection {
+        Rejection::new(cause, grpc, Arc::default())
+    }
+
+    fn header<'r>(response: &'r Response<Bytes>, name: &str) -> Option<&'r str> {
+        let mut values = response
+            .headers()
+            .get_all(name)
+            .iter()
+            .map(|value| value.to_str().unwrap());
+        let first = values.next();
+        assert_eq!(values.next(), None, "{name} twice");
+        first
+    }
+
+    /// The row of a case: HTTP status and body, challenge, delay in seconds, gRPC status and message.
+    #[track_caller]
+    fn check(
+        cause: &Cause,
+        reason: &str,
+        (status, body): (u16, &str),
+        challenge: Option<&str>,
+        delay: Option<u64>,
+        (grpc_status, grpc_message): (&str, &str),
+    ) {
+        let http = rejection(cause.clone(), false);
+        assert_eq!((http.reason(), http.status().as_u16()), (reason, status));
+        let response = http.respond();
+        assert_eq!(response.status(), status);
+        assert_eq!(
+            header(&response, "content-type"),
+            Some("application/problem+json")
+        );
+        assert_eq!(header(&response, "cache-control"), Some("no-store"));
+        assert_eq!(header(&response, "www-authenticate"), challenge);
+        assert_eq!(
+            header(&response, "retry-after"),
+            delay.map(|seconds| seconds.to_string()).as_deref()
+        );
+        assert_eq!(
+            response.headers().keys_len(),
+            2 + usize::from(challenge.is_some()) + usize::from(delay.is_some())
+        );
+        assert_eq!(response.body(), body);
+
+        let response = rejection(cause.clone(), true).respond();
+        assert_eq!(response.status(), 200);
+        assert_eq!(header(&response, "content-type"), Some("application/grpc"));
+        assert_eq!(header(&response, "cache-control"), Some("no-store"));
+        assert_eq!(header(&response, "grpc-status"), Some(grpc_status));
+        assert_eq!(header(&response, "grpc-message"), Some(grpc_message));
+        assert_eq!(header(&response, "www-authenticate"), challenge);
+        let pushback = delay.map(|seconds| format!("{seconds}000"));
+        assert_eq!(
+            header(&response, "grpc-retry-pushback-ms"),
+            pushback.as_deref()
+        );
+        assert_eq!(
+            response.headers().keys_len(),
+            4 + usize::from(challenge.is_some()) + usize::from(delay.is_some())
+        );
+        assert_eq!(response.body(), "");
+    }
+
+    #[track_caller]
+    fn check_required(cause: &Cause, reason: &str) {
+        let detail = "A bearer access token is required.";
+        let body = r#"{"title":"Unauthorized","status":401,"detail":"A bearer access token is required."}"#;
+        check(cause, reason, (401, body), CHALLENGE, None, ("16", detail));
+    }
+
+    #[track_caller]
+    fn check_invalid_request(error: BearerError, reason: &str) {
+        let detail = "The request must carry one well-formed bearer access token.";
+        let body = r#"{"title":"Bad Request","status":400,"detail":"The request must carry one well-formed bearer access token."}"#;
+        check(
+            &Cause::Credentials(error),
+            reason,
+            (400, body),
+            INVALID_REQUEST,
+            None,
+            ("16", detail),
+        );
+    }
+
+    #[track_caller]
+    fn check_invalid_token(error: VerifyError) {
+        let detail = "The access token is expired, revoked, malformed or not valid here.";
+        let body = r#"{"title":"Unauthorized","status":401,"detail":"The access token is expired, revoked, malformed or not valid here."}"#;
+        let reason = error.reason();
+        check(
+            &Cause::Token(error),
+            reason,
+            (401, body),
+            INVALID_TOKEN,
+            None,
+            ("16", detail),
+        );
+    }
+
+    #[track_caller]
+    fn check_unavailable(error: VerifyError, delay: u64) {
+        let detail = "The access token cannot be checked at the moment.";
+        let body = r#"{"title":"Service Unavailable","status":503,"detail":"The access token cannot be checked at the moment."}"#;
+        let reason = error.reason();
+        check(
+            &Cause::Token(error),
+            reason,
+            (503, body),
+            None,
+            Some(delay),
+            ("14", detail),
+        );
+    }
+
+    #[test]
+    fn no_usable_credentials_are_asked_for_without_an_error_code() {
+        check_required(&Cause::NoCredentials, "no_credentials");
+        check_required(
+            &Cause::Credentials(BearerError::OtherScheme),
+            "other_scheme",
+        );
+    }
+
+    #[test]
+    fn credentials_that_are_not_one_token_are_an_invalid_request() {
+        check_invalid_request(BearerError::Malformed, "malformed_credentials");
+        check_invalid_request(BearerError::Several, "several_credentials");
+    }
+
+    #[test]
+    fn every_fault_of_a_token_is_answered_alike() {
+        check_invalid_token(VerifyError::Expired);
+        check_invalid_token(VerifyError::InvalidSignature);
+        check_invalid_token(VerifyError::UnknownKey);
+        check_invalid_token(VerifyError::KeyAmbiguous);
+        check_invalid_token(VerifyError::TooLarge);
+        check_invalid_token(VerifyError::BindingRequired);
+        check_invalid_token(VerifyError::missing("exp"));
+    }
+
+    #[test]
+    fn missing_keys_are_no_fault_of_the_token() {
+        check_unavailable(VerifyError::KeyNotCached, 5);
+        check_unavailable(
+            VerifyError::KeysUnavailable(FetchError::new(FetchErrorKind::Deadline)),
+            5,
+        );
+    }
+
+    #[test]
+    fn a_missing_layer_is_our_mistake_and_none_of_the_clients_business() {
+        let detail = "The request cannot be served.";
+        let body = r#"{"title":"Internal Server Error","status":500,"detail":"The request cannot be served."}"#;
+        check(
+            &Cause::LayerMissing,
+            "layer_missing",
+            (500, body),
+            None,
+            None,
+            ("13", detail),
+        );
+        assert!(
+            rejection(Cause::LayerMissing, false)
+                .to_string()
+                .contains("portcullis::AuthLayer")
+        );
+    }
+
+    #[test]
+    fn an_outer_layer_finds_the_refusal_in_the_extensions() {
+        let response = rejection(Cause::Token(VerifyError::Expired), false).respond();
+        assert_eq!(
+            response.extensions().get::<Rejection>().unwrap().reason(),
+            "expired"
+        );
+        assert!(matches!(
+            response.extensions().get(),
+            Some(VerifyError::Expired)
+        ));
+
+        let response = rejection(Cause::NoCredentials, true).respond();
+        assert!(response.extensions().get::<Rejection>().unwrap().is_grpc());
+        assert!(response.extensions().get::<VerifyError>().is_none());
+    }
+
+    #[test]
+    fn a_custom_response_lacks_neither_no_store_nor_the_extensions() {
+        let custom: Arc<CustomResponse> = Arc::new(|rejection| {
+            let mut response = Response::new(Bytes::from(rejection.reason()));
+            *response.status_mut() = StatusCode::IM_A_TEAPOT;
+            response
+                .headers_mut()
+                .insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+            response
+        });
+        let responder = Arc::new(Responder {
+            custom: Some(custom),
+            ..Responder::default()
+        });
+        let response =
+            Rejection::new(Cause::Token(VerifyError::TooOld), false, responder).respond();
+        assert_eq!(response.status(), 418);
+        assert_eq!(response.body(), "too_old");
+        assert_eq!(header(&response, "cache-control"), Some("no-store"));
+        assert_eq!(response.headers().len(), 1);
+        assert!(response.extensions().get::<Rejection>().is_some());
+        assert!(matches!(
+            response.extensions().get(),
+            Some(VerifyError::TooOld)
+        ));
+    }
+
+    #[test]
+    fn the_cause_of_a_refusal_is_its_source() {
+        let refused = rejection(Cause::Token(VerifyError::Expired), false);
+        assert_eq!(refused.to_string(), "token is not accepted");
+        assert_eq!(refused.source().unwrap().to_string(), "token has expired");
+        let refused = rejection(Cause::Credentials(BearerError::Several), false);
+        assert_eq!(refused.to_string(), "more than one set of credentials");
+        assert!(refused.source().is_none());
+    }
+
+    #[test]
+    fn no_detail_has_a_byte_to_escape() {
+        let causes = [
+            Cause::NoCredentials,
+            Cause::Credentials(BearerError::Malformed),
+            Cause::Token(VerifyError::Expired),
+            Cause::Token(VerifyError::KeyNotCached),
+            Cause::LayerMissing,
+        ];
+        for cause in causes {
+            let plain =
+                |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'%');
+            assert!(cause.row().detail.bytes().all(plain), "{cause}");
+            let problem: serde_json::Value =
+                serde_json::from_slice(&cause.row().problem()).unwrap();
+            assert_eq!(problem["detail"], cause.row().detail);
+        }
+    }
+
+    #[test]
+    fn a_grpc_request_is_known_by_method_version_and_content_type() {
+        #[track_caller]
+        fn check(
+            method: &Method,
+            version: Version,
+            content_type: Option<&'static str>,
+            expected: bool,
+        ) {
+            let mut headers = HeaderMap::new();
+            if let Some(content_type) = content_type {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            }
+            assert_eq!(
+                is_grpc(method, version, &headers),
+                expected,
+                "{content_type:?}"
+            );
+        }
+        let post = Method::POST;
+        check(&post, Version::HTTP_2, Some("application/grpc"), true);
+        check(&post, Version::HTTP_2, Some("application/grpc+proto"), true);
+        check(
+            &post,
+            Version::HTTP_2,
+            Some("application/grpc;charset=utf-8"),
+            true,
+        );
+        check(&post, Version::HTTP_2, Some("Application/gRPC"), true);
+        check(&post, Version::HTTP_2, Some("application/grpc-web"), false);
+        check(
+            &post,
+            Version::HTTP_2,
+            Some("application/grpc-web+proto"),
+            false,
+        );
+        check(&post, Version::HTTP_2, Some("application/grpcx"), false);
+        check(&post, Version::HTTP_2, Some("application/grp"), false);
+        check(&post, Version::HTTP_2, Some("application/json"), false);
+        check(&post, Version::HTTP_2, None, false);
+        check(&post, Version::HTTP_11, Some("application/grpc"), false);
+        check(
+            &Method::GET,
+            Version::HTTP_2,
+            Some("application/grpc"),
+            false,
+        );
+    }
+}

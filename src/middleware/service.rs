@@ -1,0 +1,70 @@
+//! The service: one request's way through the gate.
+
+use std::mem;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use tower_service::Service;
+
+use super::body::ResponseBody;
+use super::future::{Held, ResponseFuture};
+use super::layer::Gate;
+use super::rejection::Cause;
+use crate::bearer::BearerToken;
+use crate::token::VerifiedToken;
+use crate::verifier::Attempt;
+
+/// A service behind an [`AuthLayer`](super::AuthLayer).
+///
+/// Ready when the inner service is. A token whose key is at hand is judged within `call` and nothing
+/// is boxed; a token that must wait for keys does so in the returned future.
+///
+/// # Cancel safety
+///
+/// Dropping the future while it waits drops the request. The fetch it waited for goes on.
+#[derive(Clone, Debug)]
+pub struct AuthService<S> {
+    pub(super) inner: S,
+    pub(super) gate: Arc<Gate>,
+}
+
+impl<S, ReqB, ResB> Service<Request<ReqB>> for AuthService<S>
+where
+    S: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+{
+    type Response = Response<ResponseBody<ResB>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqB>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        // Whoever put one there, the only token a handler may see is the one verified here.
+        request.extensions_mut().remove::<VerifiedToken>();
+        let verdict = match BearerToken::from_headers(request.headers()) {
+            Ok(Some(token)) => match self.gate.verifier.attempt(token.as_str()) {
+                Attempt::Done(verdict) => verdict.map(Some).map_err(Cause::Token),
+                Attempt::Wait => {
+                    let verdict = self.gate.verify(token.as_str());
+                    // The clone may not be ready, the service that was polled is: it goes with the request.
+                    // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
+                    let unready = self.inner.clone();
+                    let service = mem::replace(&mut self.inner, unready);
+                    let held = Held {
+                        gate: Arc::clone(&self.gate),
+                        service,
+                        request,
+                    };
+                    return ResponseFuture::wait(verdict, held);
+                }
+            },
+            Ok(None) if self.gate.anonymous => Ok(None),
+            Ok(None) => Err(Cause::NoCredentials),
+            Err(error) => Err(Cause::Credentials(error)),
+        };
+        ResponseFuture::go_on(&self.gate, &mut self.inner, request, verdict)
+    }
+}
