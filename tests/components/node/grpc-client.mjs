@@ -2,12 +2,16 @@
 //
 //   grpc-client.mjs ADDRESS SayHello|SayHellos [AUTHORIZATION ...]
 
+import { realpathSync } from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { credentials, loadPackageDefinition, Metadata, status } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 
 const [address, method, ...authorization] = process.argv.slice(2);
-const proto = loadSync(fileURLToPath(new URL('greeter.proto', import.meta.url)));
+// Installed as a link, so the way to the example starts from where the file really is.
+const here = realpathSync(fileURLToPath(import.meta.url));
+const proto = loadSync(path.resolve(here, '../../../../examples/grpc/greeter.proto'));
 const client = new (loadPackageDefinition(proto).greeter.Greeter)(address, credentials.createInsecure());
 
 const metadata = new Metadata();

@@ -95,6 +95,9 @@ await control({
   }),
   start: async () => { await listen(server, port); },
 }, {
-  '/fault': ({ mode }) => { fault = faults[mode] ?? fault; },
+  '/fault'({ mode }) {
+    if (!faults[mode]) throw new Error(`no such fault: ${mode}`);
+    fault = faults[mode];
+  },
   '/stats': () => JSON.stringify(stats),
 });
