@@ -10,6 +10,7 @@ mod registered;
 mod validation;
 mod value;
 
+pub(crate) use audience::Accepted;
 pub use audience::Audience;
 pub(crate) use numeric_date::NumericDate;
 pub(crate) use registered::{RegisteredClaims, TextList};

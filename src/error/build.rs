@@ -95,13 +95,10 @@ pub enum BuildError {
     /// The crate was compiled without a crypto backend.
     #[error("no crypto backend is compiled in; enable the feature aws-lc-rs or rust-crypto")]
     NoCryptoBackend,
-    /// The HTTP client could not be set up.
-    #[error(
-        "the HTTP client could not be set up: {problem}; \
-         install the system's certificates (package ca-certificates) or give VerifierBuilder::fetch"
-    )]
+    /// The HTTP client could not be set up, usually because the system has no certificates.
+    #[error("{problem}")]
     HttpClient {
-        /// What the client said.
+        /// What is missing, and the remedy.
         problem: String,
     },
 }

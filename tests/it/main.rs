@@ -1,1 +1,18 @@
-fn main(){}
+//! All integration tests in one binary, which links once; a module per behaviour.
+#![expect(missing_docs, reason = "tests")]
+
+mod algorithms;
+mod auto_traits;
+mod build_errors;
+mod cancellation;
+mod claims;
+mod conformance_driver;
+mod jsonwebtoken_beside_us;
+mod key_rotation;
+mod multi_issuer;
+mod provider_outage;
+mod real_documents;
+mod redaction;
+mod support;
+mod timing;
+mod unknown_keys;

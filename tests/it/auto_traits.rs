@@ -1,0 +1,33 @@
+//! What users rely on without writing it down.
+
+use portcullis::{
+    AuthLayer, BuildError, FetchError, Issuer, KeySet, Status, VerifiedToken, Verifier, VerifyError,
+};
+
+fn is_shareable<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
+fn is_sendable<T: Send>(_: &T) {}
+
+#[test]
+fn handles_and_errors_are_shareable() {
+    is_shareable::<AuthLayer>();
+    is_shareable::<BuildError>();
+    is_shareable::<FetchError>();
+    is_shareable::<Issuer>();
+    is_shareable::<KeySet>();
+    is_shareable::<Status>();
+    is_shareable::<VerifiedToken>();
+    is_shareable::<Verifier>();
+    is_shareable::<VerifyError>();
+}
+
+#[expect(dead_code, reason = "only compiled")]
+fn futures_are_sendable(verifier: &Verifier) {
+    is_sendable(&verifier.verify(""));
+    is_sendable(&verifier.warm_up());
+}
+
+#[test]
+fn a_token_is_one_pointer() {
+    assert_eq!(size_of::<VerifiedToken>(), size_of::<usize>());
+    assert_eq!(size_of::<Verifier>(), size_of::<usize>());
+}

@@ -1,0 +1,110 @@
+//! Every wrong configuration is refused when it is built, with the value and the remedy.
+
+use std::time::Duration;
+
+use portcullis::{Algorithm, Audience, BuildError, Issuer, KeySet, TokenType, Verifier};
+
+const ISSUER: &str = "https://id.example.com";
+
+fn issuer() -> Issuer {
+    Issuer::discover(ISSUER, audience())
+}
+
+fn audience() -> Audience {
+    Audience::of("api")
+}
+
+#[track_caller]
+fn check(issuers: impl IntoIterator<Item = Issuer>, variant: &str, says: &[&str]) {
+    let builder = issuers.into_iter().fold(Verifier::builder(), portcullis::VerifierBuilder::issuer);
+    let error = builder.build().expect_err("must not build");
+    assert!(format!("{error:?}").starts_with(variant), "{error:?}");
+    let text = error.to_string();
+    for part in says {
+        assert!(text.contains(part), "{text:?} does not say {part:?}");
+    }
+}
+
+#[test]
+fn the_usual_configurations_build() {
+    for issuer in [
+        issuer(),
+        Issuer::jwks_uri("anything", "https://id.example.com/keys", audience()),
+        Issuer::discover("http://127.0.0.1:8080", audience()),
+        Issuer::discover("http://[::1]:8080/realm", audience()),
+        Issuer::discover("http://localhost", audience()),
+        Issuer::discover("http://id.cluster.local", audience()).dangerously_allow_http(),
+        issuer().leeway(Duration::ZERO),
+        issuer().leeway(Duration::from_secs(300)),
+        issuer().max_token_age(Duration::from_nanos(1)),
+    ] {
+        Verifier::new(issuer).unwrap();
+    }
+}
+
+#[test]
+fn issuers_are_given_and_differ() {
+    check([], "NoIssuer", &["VerifierBuilder::issuer"]);
+    check([Issuer::discover("", audience())], "EmptyIssuer", &["iss claim"]);
+    check([issuer(), issuer()], "DuplicateIssuer", &[ISSUER, "twice"]);
+    let by_uri = Issuer::jwks_uri(ISSUER, "https://id.example.com/keys", audience());
+    check([issuer(), by_uri], "DuplicateIssuer", &[ISSUER]);
+}
+
+#[test]
+fn only_https_is_fetched() {
+    for issuer in [
+        "http://id.example.com",
+        "http://127.0.0.1.example.com",
+        "http://localhost.example.com",
+        "http://127.0.0.1@id.example.com",
+        "ftp://id.example.com",
+        "id.example.com",
+        "file:///etc/passwd",
+    ] {
+        check([Issuer::discover(issuer, audience())], "ForbiddenUrl", &["the URL"]);
+        check([Issuer::jwks_uri(ISSUER, issuer, audience())], "ForbiddenUrl", &["jwks_uri", ISSUER]);
+    }
+    check([Issuer::discover("http://id.example.com", audience())], "ForbiddenUrl", &["https"]);
+}
+
+#[test]
+fn urls_carry_no_credentials() {
+    let secret = "https://user:hunter2@id.example.com";
+    let error = Verifier::new(Issuer::jwks_uri(ISSUER, secret, audience())).unwrap_err();
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+}
+
+#[test]
+fn an_audience_is_named() {
+    for audience in [Audience::of(""), Audience::any_of([""; 0]), Audience::any_of(["api", ""])] {
+        check([Issuer::discover(ISSUER, audience)], "EmptyAudience", &[ISSUER, "dangerously_any"]);
+    }
+}
+
+#[test]
+fn settings_are_within_their_bounds() {
+    check([issuer().algorithms([])], "NoAlgorithms", &[ISSUER, "Issuer::algorithms"]);
+    let leeway = Duration::from_secs(300) + Duration::from_nanos(1);
+    check([issuer().leeway(leeway)], "LeewayTooLong", &[ISSUER, "300"]);
+    check([issuer().max_token_age(Duration::ZERO)], "ZeroMaxTokenAge", &[ISSUER]);
+    check([issuer().require_claims([""])], "EmptyName", &["required claim"]);
+    check([issuer().token_type(TokenType::Exactly("".into()))], "EmptyName", &["token type"]);
+}
+
+#[test]
+fn fixed_keys_have_a_usable_one() {
+    let empty = KeySet::from_json(br#"{"keys":[]}"#).unwrap();
+    check([Issuer::keys(ISSUER, empty, audience())], "NoUsableKey", &[ISSUER, "empty"]);
+    let symmetric = KeySet::from_json(br#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#).unwrap();
+    check([Issuer::keys(ISSUER, symmetric, audience())], "NoUsableKey", &["symmetric"]);
+}
+
+#[test]
+fn building_needs_neither_runtime_nor_network() {
+    let verifier = Verifier::new(issuer().algorithms([Algorithm::Es256])).unwrap();
+    let error = verifier.verify_now("a.b.c").unwrap_err();
+    assert_eq!(error.reason(), "malformed");
+    assert!(matches!(Verifier::builder().build(), Err(BuildError::NoIssuer)));
+}
