@@ -167,6 +167,6 @@ pub use token::{Actor, Authentication, Confirmation, Scopes, VerifiedToken};
 pub use verifier::{IssuerStatus, KeyState, Status, Verifier, VerifierBuilder, verify_jws};
 
 /// The README's examples, compiled.
-#[cfg(all(doctest, feature = "axum", feature = "remote"))]
+#[cfg(all(doctest, feature = "axum", feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -57,10 +57,6 @@ impl<'a> UnverifiedJwt<'a> {
         }
     }
 
-    pub(crate) fn check_signature(&self, candidates: &Candidates<'_>) -> Result<(), VerifyError> {
-        self.jws.check_signature(candidates)
-    }
-
     pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJwt, VerifyError> {
         Ok(VerifiedJwt { jws: self.jws.verify(candidates)?, claims: self.claims })
     }

@@ -44,14 +44,9 @@ impl<'a> CompactJws<'a> {
         &self.payload
     }
 
-    /// Whether one of the candidates made the signature over the bytes as received.
-    pub(crate) fn check_signature(&self, candidates: &Candidates<'_>) -> Result<(), VerifyError> {
-        candidates.verify(self.header.algorithm(), self.signing_input.as_bytes(), &self.signature)
-    }
-
     /// The one place that makes a [`VerifiedJws`].
     pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJws, VerifyError> {
-        self.check_signature(candidates)?;
+        candidates.verify(self.header.algorithm(), self.signing_input.as_bytes(), &self.signature)?;
         Ok(VerifiedJws { header: self.header, payload: self.payload })
     }
 }

@@ -17,7 +17,7 @@ use super::{Fetched, KeySource, Reason, Shared, State};
 use crate::clock::Now;
 use crate::discovery;
 use crate::error::{FetchError, FetchErrorKind};
-use crate::fetch::{Content, FetchRequest, FetchUrl, MAX_DOCUMENT_BYTES};
+use crate::fetch::{Content, FetchRequest, FetchUrl, MAX_BODY_BYTES};
 use crate::key_set::KeySet;
 
 /// The flight in the air, if any, and what outlives it.
@@ -133,7 +133,7 @@ async fn fetch(shared: &Shared, reason: Reason) -> Result<Answer, FetchError> {
             }
         }
     };
-    let mut request = FetchRequest::new(url, MAX_DOCUMENT_BYTES);
+    let mut request = FetchRequest::new(url, MAX_BODY_BYTES);
     request = match reason {
         Reason::Schedule => request.with_if_none_match(shared.state.load().etag.clone()),
         Reason::UnknownKey => request.with_no_cache(),
@@ -197,7 +197,7 @@ impl Drop for Landing {
 impl Shared {
     /// Swaps the state for a changed copy. Only a flight and its start call this, and there is one
     /// flight at a time, so an older answer never replaces a newer one.
-    fn update(&self, mut change: impl FnMut(&mut State)) {
+    fn update(&self, change: impl FnOnce(&mut State)) {
         let _one_writer = self.flights.air();
         let mut state = State::clone(&self.state.load());
         change(&mut state);
