@@ -8,7 +8,7 @@
 mod signing_key;
 
 #[cfg(feature = "testing")]
-pub(crate) use signing_key::SigningKey;
+pub(crate) use signing_key::{SigningKey, hmac_sha256};
 
 use crate::algorithm::KeyKind;
 

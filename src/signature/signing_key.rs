@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -12,6 +14,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use pem_rfc7468::LineEnding;
 use serde_json::{Map, Value};
 
 use crate::algorithm::{Algorithm, KeyKind};
@@ -135,6 +138,23 @@ impl SigningKey {
             .collect()
     }
 
+    /// The public key as PEM text, `BEGIN PUBLIC KEY`, each line ended by a line feed.
+    ///
+    /// # Panics
+    ///
+    /// Never: a generated key has an encoding.
+    pub(crate) fn public_pem(&self) -> String {
+        let der: Result<PublicKeyX509Der<'_>, _> = match &self.secret {
+            Secret::Rsa(pair) => pair.public_key().as_der(),
+            Secret::Ec(pair) => pair.public_key().as_der(),
+            Secret::Ed25519(pair) => pair.public_key().as_der(),
+            Secret::MlDsa(pair) => pair.public_key().as_der(),
+        };
+        let der = der.expect("a generated key encodes");
+        pem_rfc7468::encode_string("PUBLIC KEY", LineEnding::LF, der.as_ref())
+            .expect("a public key is short enough for PEM")
+    }
+
     /// The `crv` of this key or, for `AKP`, its `alg`.
     fn curve(&self) -> &'static str {
         match self.kind {
@@ -156,6 +176,13 @@ impl fmt::Debug for SigningKey {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
+}
+
+/// HMAC with SHA-256, for the forged tokens that a verifier must refuse. Nothing checks one.
+pub(crate) fn hmac_sha256(secret: &[u8], input: &[u8]) -> Vec<u8> {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), input)
+        .as_ref()
+        .to_vec()
 }
 
 fn rsa_encoding(algorithm: Algorithm) -> &'static dyn RsaEncoding {
