@@ -1,0 +1,161 @@
+//! The keys of a test issuer: those that sign and those that are merely published still.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::algorithm::Algorithm;
+use crate::signature::SigningKey;
+
+/// A key that signs, and what it is published as.
+pub(super) struct IssuerKey {
+    id: String,
+    algorithm: Algorithm,
+    key: SigningKey,
+}
+
+impl IssuerKey {
+    fn generate(id: String, algorithm: Algorithm) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            algorithm,
+            key: SigningKey::generate(algorithm),
+        })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    pub(super) fn sign(&self, signing_input: &[u8]) -> Vec<u8> {
+        self.key.sign(self.algorithm, signing_input)
+    }
+
+    pub(super) fn public_pem(&self) -> String {
+        self.key.public_pem()
+    }
+
+    /// Another key under the same name.
+    pub(super) fn impostor(&self) -> Arc<Self> {
+        Self::generate(self.id.clone(), self.algorithm)
+    }
+
+    fn jwk(&self) -> Map<String, Value> {
+        let mut jwk = self.key.public_jwk();
+        for (name, value) in [
+            ("kid", self.id.as_str()),
+            ("alg", self.algorithm.name()),
+            ("use", "sig"),
+        ] {
+            jwk.insert(name.to_owned(), value.into());
+        }
+        jwk
+    }
+}
+
+impl fmt::Debug for IssuerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuerKey")
+            .field("id", &self.id)
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All that an issuer publishes at one time. A rotation makes another one and never changes this.
+/// The first signing key is the one that signs unless told otherwise.
+#[derive(Debug)]
+pub(super) struct IssuerKeys {
+    signing: Arc<[Arc<IssuerKey>]>,
+    retired: Vec<Arc<IssuerKey>>,
+    generation: u64,
+}
+
+impl IssuerKeys {
+    /// One key for each of `algorithms`.
+    pub(super) fn generate(algorithms: &[Algorithm]) -> Self {
+        Self {
+            signing: generate(algorithms.iter().copied(), 1),
+            retired: Vec::new(),
+            generation: 1,
+        }
+    }
+
+    /// The keys that sign.
+    pub(super) fn signing(&self) -> &Arc<[Arc<IssuerKey>]> {
+        &self.signing
+    }
+
+    /// New keys under new names; the old ones are published no more.
+    pub(super) fn rotated(&self) -> Self {
+        let generation = self.generation.saturating_add(1);
+        let signing = generate(self.signing.iter().map(|key| key.algorithm), generation);
+        Self {
+            signing,
+            retired: Vec::new(),
+            generation,
+        }
+    }
+
+    /// New keys under new names; the old ones stay published.
+    pub(super) fn rotated_with_overlap(&self) -> Self {
+        let retired = self.signing.iter().chain(&self.retired).cloned().collect();
+        Self {
+            retired,
+            ..self.rotated()
+        }
+    }
+
+    /// Only the keys that sign.
+    pub(super) fn without_retired(&self) -> Self {
+        Self {
+            signing: Arc::clone(&self.signing),
+            retired: Vec::new(),
+            generation: self.generation,
+        }
+    }
+
+    /// New keys under the names of those that sign.
+    pub(super) fn replaced(&self) -> Self {
+        let signing = self.signing.iter().map(|old| old.impostor()).collect();
+        Self {
+            signing,
+            retired: self.retired.clone(),
+            generation: self.generation,
+        }
+    }
+
+    /// The JWK Set ([RFC 7517 §5](https://www.rfc-editor.org/rfc/rfc7517#section-5)), signing keys first.
+    pub(super) fn jwks(&self) -> String {
+        let keys = self.signing.iter().chain(&self.retired);
+        let keys: Vec<_> = keys.map(|key| key.jwk()).collect();
+        json!({ "keys": keys }).to_string()
+    }
+
+    pub(super) fn algorithm_names(&self) -> Vec<&'static str> {
+        self.signing
+            .iter()
+            .map(|key| key.algorithm.name())
+            .collect()
+    }
+}
+
+/// Names like `es256-1`: the generation tells a test which keys a token was signed with.
+fn generate(algorithms: impl Iterator<Item = Algorithm>, generation: u64) -> Arc<[Arc<IssuerKey>]> {
+    let mut keys: Vec<Arc<IssuerKey>> = Vec::new();
+    for algorithm in algorithms {
+        let name = algorithm.name().to_lowercase();
+        let twins = keys.iter().filter(|key| key.algorithm == algorithm).count();
+        let id = match twins {
+            0 => format!("{name}-{generation}"),
+            _ => format!("{name}-{generation}-{}", twins.saturating_add(1)),
+        };
+        keys.push(IssuerKey::generate(id, algorithm));
+    }
+    keys.into()
+}

@@ -1,0 +1,40 @@
+//! What tests of a service need: a real issuer on loopback, tokens right and wrong, a clock that is
+//! moved by hand, and a layer that stands in for authentication.
+//!
+//! Behind the feature `testing`, which belongs into `[dev-dependencies]`:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! portcullis = { version = "0.1", features = ["testing"] }
+//! ```
+//!
+//! | to test | take |
+//! |---|---|
+//! | a whole service, with the real layer and verifier | [`TestIssuer`] and its [`TokenBuilder`] |
+//! | what happens at an expiry, a rotation or an outage | the same, a [`Fault`] and a [`VirtualClock`] |
+//! | a handler or a policy, without tokens | [`AuthenticatedLayer`] |
+//!
+//! # Security
+//!
+//! Keys made here live in memory only. Nothing here belongs into a program that serves strangers.
+
+mod answers;
+mod clock;
+mod fault;
+mod issuer;
+mod keys;
+mod layer;
+mod server;
+#[cfg(test)]
+mod tests;
+mod token_builder;
+
+pub use answers::RequestCounts;
+pub use clock::VirtualClock;
+pub use fault::{Endpoint, Fault};
+pub use issuer::TestIssuer;
+pub use layer::{Authenticated, AuthenticatedLayer};
+pub use token_builder::TokenBuilder;
+
+/// The `aud` of a [`TokenBuilder`] unless told otherwise: configure the verifier under test with it.
+pub const AUDIENCE: &str = "https://api.test";
