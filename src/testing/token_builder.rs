@@ -150,7 +150,9 @@ impl TokenBuilder {
     pub fn expired_for(self, duration: Duration) -> Self {
         let expiry = self.now.checked_sub(duration);
         let issued = expiry.and_then(|expiry| expiry.checked_sub(LIFETIME));
-        let (expiry, issued) = expiry.zip(issued).expect("the operating system can represent the past");
+        let (expiry, issued) = expiry
+            .zip(issued)
+            .expect("the operating system can represent the past");
         self.issued_at(issued).expires_at(expiry)
     }
 
@@ -423,8 +425,16 @@ mod tests {
         );
         check_claim(|token| token.issued_at(time), "iat", 99);
         check_claim(|token| token.expires_at(time), "exp", 99);
-        check_claim(|token| token.expired_for(Duration::from_secs(60)), "exp", 1_799_999_940);
-        check_claim(|token| token.expired_for(Duration::from_secs(60)), "iat", 1_799_999_640);
+        check_claim(
+            |token| token.expired_for(Duration::from_secs(60)),
+            "exp",
+            1_799_999_940,
+        );
+        check_claim(
+            |token| token.expired_for(Duration::from_secs(60)),
+            "iat",
+            1_799_999_640,
+        );
         check_claim(|token| token.not_before(time), "nbf", 99);
         check_claim(
             |token| token.expires_in(Duration::from_millis(99)),
