@@ -1,0 +1,69 @@
+//! The default backend: every algorithm, with keys that stay parsed.
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ML_DSA_44,
+    ML_DSA_65, ML_DSA_87, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
+};
+
+use super::{Backend, KeyMaterial, Unusable};
+use crate::algorithm::Algorithm;
+
+/// A key of aws-lc, bound to an algorithm.
+pub(crate) struct Key(ParsedPublicKey);
+
+impl Backend for Key {
+    fn parse(material: &KeyMaterial, algorithm: Algorithm) -> Result<Self, Unusable> {
+        if material.kind() != algorithm.key_kind() {
+            return Err(Unusable::Rejected);
+        }
+        let key = match (material, scheme(algorithm)) {
+            (KeyMaterial::Rsa { n, e }, Scheme::Rsa(parameters)) => {
+                RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters)
+            }
+            (KeyMaterial::Ec { point, .. }, Scheme::Other(algorithm)) => {
+                ParsedPublicKey::new(algorithm, point)
+            }
+            (KeyMaterial::Ed25519 { x }, Scheme::Other(algorithm)) => {
+                ParsedPublicKey::new(algorithm, x)
+            }
+            (KeyMaterial::MlDsa { public, .. }, Scheme::Other(algorithm)) => {
+                ParsedPublicKey::new(algorithm, public)
+            }
+            (KeyMaterial::Rsa { .. }, Scheme::Other(_)) | (_, Scheme::Rsa(_)) => {
+                return Err(Unusable::Rejected);
+            }
+        };
+        key.map(Self).map_err(|_| Unusable::Rejected)
+    }
+
+    fn verify(&self, signing_input: &[u8], signature: &[u8]) -> bool {
+        self.0.verify_sig(signing_input, signature).is_ok()
+    }
+}
+
+/// How an algorithm is called there. The PSS ones demand a salt as long as the digest.
+fn scheme(algorithm: Algorithm) -> Scheme {
+    match algorithm {
+        Algorithm::Rs256 => Scheme::Rsa(&RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::Rs384 => Scheme::Rsa(&RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => Scheme::Rsa(&RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::Ps256 => Scheme::Rsa(&RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ps384 => Scheme::Rsa(&RSA_PSS_2048_8192_SHA384),
+        Algorithm::Ps512 => Scheme::Rsa(&RSA_PSS_2048_8192_SHA512),
+        Algorithm::Es256 => Scheme::Other(&ECDSA_P256_SHA256_FIXED),
+        Algorithm::Es384 => Scheme::Other(&ECDSA_P384_SHA384_FIXED),
+        Algorithm::Es512 => Scheme::Other(&ECDSA_P521_SHA512_FIXED),
+        Algorithm::EdDsa | Algorithm::Ed25519 => Scheme::Other(&ED25519),
+        Algorithm::MlDsa44 => Scheme::Other(&ML_DSA_44),
+        Algorithm::MlDsa65 => Scheme::Other(&ML_DSA_65),
+        Algorithm::MlDsa87 => Scheme::Other(&ML_DSA_87),
+    }
+}
+
+/// RSA keys come as numbers, and aws-lc-rs takes those by another door.
+enum Scheme {
+    Rsa(&'static RsaParameters),
+    Other(&'static dyn VerificationAlgorithm),
+}
