@@ -1,5 +1,0 @@
-//! stub
-
-/// stub
-#[derive(Clone, Debug)]
-pub struct KeySet(());
