@@ -158,6 +158,8 @@ pub use error::WarmUpError;
 #[cfg(feature = "remote")]
 pub use fetch::{Fetch, FetchFuture, FetchRequest, FetchResponse, Freshness};
 pub use issuer::Issuer;
+#[cfg(feature = "jsonwebtoken")]
+pub use jsonwebtoken::NotInJsonwebtoken;
 pub use jwk::{SkipReason, SkippedKey};
 pub use jws::{Header, VerifiedJws};
 pub use key_set::KeySet;
