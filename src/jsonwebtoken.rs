@@ -1,12 +1,15 @@
 //! The boundary with [jsonwebtoken](::jsonwebtoken), for services that already use its types.
 //!
-//! Keys and algorithms cross it; nothing is verified with that crate.
+//! Keys and algorithms come in, algorithms and verified tokens go out; nothing is verified with that
+//! crate.
 
-use ::jsonwebtoken::jwk;
+use ::jsonwebtoken::{TokenData, jwk};
+use serde::de::DeserializeOwned;
 
 use crate::algorithm::{Algorithm, UnknownAlgorithm};
-use crate::error::KeySetError;
+use crate::error::{ClaimError, KeySetError};
 use crate::key_set::KeySet;
+use crate::token::VerifiedToken;
 
 /// Takes the keys of a set that jsonwebtoken parsed.
 ///
@@ -60,7 +63,7 @@ impl TryFrom<::jsonwebtoken::Algorithm> for Algorithm {
 /// Refuses what jsonwebtoken lacks: `ES512` and `ML-DSA-*`. Both names of Ed25519 become the one that
 /// it has, `EdDSA`.
 impl TryFrom<Algorithm> for ::jsonwebtoken::Algorithm {
-    type Error = NotInJsonwebtoken;
+    type Error = ConversionError;
 
     fn try_from(algorithm: Algorithm) -> Result<Self, Self::Error> {
         match algorithm {
@@ -74,17 +77,39 @@ impl TryFrom<Algorithm> for ::jsonwebtoken::Algorithm {
             Algorithm::Es384 => Ok(Self::ES384),
             Algorithm::EdDsa | Algorithm::Ed25519 => Ok(Self::EdDSA),
             Algorithm::Es512 | Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87 => {
-                Err(NotInJsonwebtoken)
+                Err(ConversionError::Algorithm)
             }
         }
     }
 }
 
-/// The algorithm is none that jsonwebtoken has.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("jsonwebtoken has no such algorithm")]
+/// Hands a verified token to code that takes jsonwebtoken's, such as existing handlers.
+///
+/// `claims` is the whole payload as a `T` of yours; `header` has `alg`, `kid` and `typ`.
+impl<T: DeserializeOwned> TryFrom<&VerifiedToken> for TokenData<T> {
+    type Error = ConversionError;
+
+    fn try_from(token: &VerifiedToken) -> Result<Self, Self::Error> {
+        let header = ::jsonwebtoken::Header {
+            kid: token.header().key_id().map(str::to_owned),
+            typ: token.header().token_type().map(str::to_owned),
+            ..::jsonwebtoken::Header::new(token.header().algorithm().try_into()?)
+        };
+        Ok(Self { header, claims: token.parse_claims()? })
+    }
+}
+
+/// Why something of ours has no counterpart in jsonwebtoken.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub struct NotInJsonwebtoken;
+pub enum ConversionError {
+    /// The algorithm is none that jsonwebtoken has.
+    #[error("jsonwebtoken has no such algorithm")]
+    Algorithm,
+    /// The claims are not of the type asked for.
+    #[error(transparent)]
+    Claims(#[from] ClaimError),
+}
 
 #[cfg(test)]
 mod tests {

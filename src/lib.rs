@@ -159,7 +159,7 @@ pub use error::WarmUpError;
 pub use fetch::{Fetch, FetchFuture, FetchRequest, FetchResponse, Freshness};
 pub use issuer::Issuer;
 #[cfg(feature = "jsonwebtoken")]
-pub use jsonwebtoken::NotInJsonwebtoken;
+pub use self::jsonwebtoken::ConversionError;
 pub use jwk::{SkipReason, SkippedKey};
 pub use jws::{Header, VerifiedJws};
 pub use key_set::KeySet;

@@ -222,11 +222,15 @@ impl VerifiedToken {
         if let Some(view) = known.and_then(|(_, view)| Arc::clone(view).downcast::<T>().ok()) {
             return Ok(view);
         }
-        let view: T = serde_json::from_str(&self.0.jwt.payload).map_err(|_| ClaimError::new("*"))?;
-        let view = Arc::new(view);
+        let view = Arc::new(self.parse_claims::<T>()?);
         let shared: Arc<dyn Any + Send + Sync> = Arc::<T>::clone(&view);
         typed.push((TypeId::of::<T>(), shared));
         Ok(view)
+    }
+
+    /// All claims as a `T`, parsed anew.
+    pub(crate) fn parse_claims<T: DeserializeOwned>(&self) -> Result<T, ClaimError> {
+        serde_json::from_str(&self.0.jwt.payload).map_err(|_| ClaimError::new("*"))
     }
 
     /// The token's JOSE header.

@@ -1,5 +1,4 @@
 //! All integration tests in one binary, which links once; a module per behaviour.
-#![expect(missing_docs, reason = "tests")]
 
 mod algorithms;
 mod auto_traits;

@@ -6,21 +6,21 @@ use portcullis::testing::{AUDIENCE, TestIssuer};
 use portcullis::{Audience, Issuer, Verifier, VerifyError};
 
 /// A verifier for this issuer, found by discovery, with all defaults.
-pub fn verifier(issuer: &TestIssuer) -> Verifier {
+pub(crate) fn verifier(issuer: &TestIssuer) -> Verifier {
     Verifier::new(discovered(issuer)).unwrap()
 }
 
-pub fn discovered(issuer: &TestIssuer) -> Issuer {
+pub(crate) fn discovered(issuer: &TestIssuer) -> Issuer {
     Issuer::discover(issuer.issuer(), Audience::of(AUDIENCE))
 }
 
 /// The reason code, or `"accepted"`.
-pub fn reason<T>(outcome: &Result<T, VerifyError>) -> &'static str {
+pub(crate) fn reason<T>(outcome: &Result<T, VerifyError>) -> &'static str {
     outcome.as_ref().err().map_or("accepted", VerifyError::reason)
 }
 
 /// The folder of public test vectors, if it is there; in CI it must be.
-pub fn vectors() -> Option<PathBuf> {
+pub(crate) fn vectors() -> Option<PathBuf> {
     let folder = std::env::var_os("PORTCULLIS_VECTORS").map(PathBuf::from);
     if folder.is_none() {
         assert!(std::env::var_os("CI").is_none(), "PORTCULLIS_VECTORS must name the vectors in CI");
