@@ -20,15 +20,27 @@ struct Tenant {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let test_issuer = TestIssuer::start().await?;
-    let token = test_issuer.token().subject("alice").claim("tenant", "acme").sign();
+    let token = test_issuer
+        .token()
+        .subject("alice")
+        .claim("tenant", "acme")
+        .sign();
 
-    let verifier = Verifier::new(Issuer::discover(test_issuer.issuer(), Audience::of(AUDIENCE)))?;
+    let verifier = Verifier::new(Issuer::discover(
+        test_issuer.issuer(),
+        Audience::of(AUDIENCE),
+    ))?;
     let members = Router::new()
         .route("/me", get(me))
         .route("/tenant", get(tenant))
         .layer(AuthLayer::new(verifier.clone()));
-    let anyone = Router::new().route("/hello", get(hello)).layer(AuthLayer::new(verifier).optional());
-    let app = Router::new().route("/health", get(|| async { "ok\n" })).merge(members).merge(anyone);
+    let anyone = Router::new()
+        .route("/hello", get(hello))
+        .layer(AuthLayer::new(verifier).optional());
+    let app = Router::new()
+        .route("/health", get(|| async { "ok\n" }))
+        .merge(members)
+        .merge(anyone);
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -13,8 +13,8 @@ use std::io::{BufRead as _, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis::{
-    Algorithm, Audience, BuildError, Clock, Issuer, KeySet, Now, TokenType, VerifiedToken, Verifier,
-    VerifyError, verify_jws,
+    Algorithm, Audience, BuildError, Clock, Issuer, KeySet, Now, TokenType, VerifiedToken,
+    Verifier, VerifyError, verify_jws,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -35,7 +35,9 @@ fn main() -> std::io::Result<()> {
 
 fn answer(line: &[u8]) -> Value {
     // The id is echoed even when the rest is no case.
-    let id = serde_json::from_slice::<Value>(line).ok().and_then(|case| case.get("id").cloned());
+    let id = serde_json::from_slice::<Value>(line)
+        .ok()
+        .and_then(|case| case.get("id").cloned());
     let verdict = match serde_json::from_slice::<Case<'_>>(line) {
         Ok(case) => case.judge(),
         Err(_) => Err("bad_case".to_owned()),
@@ -101,13 +103,16 @@ impl Case<'_> {
             return Err("keys_unavailable".to_owned());
         };
         match self.mode {
-            Mode::Jws => verify_jws(&self.token, &keys, &algorithms).map(|_| None).map_err(reason),
+            Mode::Jws => verify_jws(&self.token, &keys, &algorithms)
+                .map(|_| None)
+                .map_err(reason),
             Mode::Token => self.judge_token(keys, algorithms),
         }
     }
 
     fn judge_token(self, keys: KeySet, algorithms: Vec<Algorithm>) -> Verdict {
-        let (Some(issuer), Some(audience), Some(now)) = (self.issuer, self.audience, self.now) else {
+        let (Some(issuer), Some(audience), Some(now)) = (self.issuer, self.audience, self.now)
+        else {
             return Err("bad_case".to_owned());
         };
         let issuer = Issuer::keys(issuer, keys, Audience::of(audience))
@@ -120,7 +125,10 @@ impl Case<'_> {
                 Typ::AtJwt => TokenType::Exactly("at+jwt".into()),
             });
         match Verifier::builder().issuer(issuer).clock(At(now)).build() {
-            Ok(verifier) => verifier.verify_now(&self.token).map(subject).map_err(reason),
+            Ok(verifier) => verifier
+                .verify_now(&self.token)
+                .map(subject)
+                .map_err(reason),
             // A set whose every key is left out has no key for this token, as far as a case goes.
             Err(BuildError::NoUsableKey { .. }) => Err("unknown_key".to_owned()),
             Err(_) => Err("bad_case".to_owned()),
@@ -143,7 +151,14 @@ struct At(i64);
 impl Clock for At {
     fn now(&self) -> Now {
         let distance = Duration::from_secs(self.0.unsigned_abs());
-        let wall = if self.0 < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
-        Now { wall: wall.unwrap_or(UNIX_EPOCH), monotonic: Duration::ZERO }
+        let wall = if self.0 < 0 {
+            UNIX_EPOCH.checked_sub(distance)
+        } else {
+            UNIX_EPOCH.checked_add(distance)
+        };
+        Now {
+            wall: wall.unwrap_or(UNIX_EPOCH),
+            monotonic: Duration::ZERO,
+        }
     }
 }

@@ -87,7 +87,9 @@ impl Algorithm {
     /// The algorithm of this `alg` value, compared exactly (names are case-sensitive).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.name() == name)
     }
 
     /// The one kind of key that can serve this algorithm.
@@ -157,7 +159,9 @@ pub(crate) enum KeyKind {
 impl KeyKind {
     /// The algorithms a key of this kind can serve.
     pub(crate) fn algorithms(self) -> impl Iterator<Item = Algorithm> {
-        Algorithm::ALL.into_iter().filter(move |algorithm| algorithm.key_kind() == self)
+        Algorithm::ALL
+            .into_iter()
+            .filter(move |algorithm| algorithm.key_kind() == self)
     }
 }
 
@@ -169,7 +173,11 @@ struct Row {
 
 impl Row {
     const fn new(name: &'static str, key_kind: KeyKind, signature_bytes: Option<usize>) -> Self {
-        Self { name, key_kind, signature_bytes }
+        Self {
+            name,
+            key_kind,
+            signature_bytes,
+        }
     }
 }
 
@@ -186,7 +194,9 @@ mod tests {
 
     #[test]
     fn names_are_exact() {
-        for name in ["none", "None", "HS256", "rs256", "RS256 ", "", "ES256K", "ES521", "Ed448"] {
+        for name in [
+            "none", "None", "HS256", "rs256", "RS256 ", "", "ES256K", "ES521", "Ed448",
+        ] {
             assert_eq!(Algorithm::from_name(name), None, "{name:?}");
         }
     }

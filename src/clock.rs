@@ -9,7 +9,10 @@ use std::time::{Duration, Instant, SystemTime};
 /// Claims are compared with `wall`; the age of keys is the larger of what the two say, so that
 /// neither a suspended machine nor a wall clock set back makes old keys look young.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(clippy::exhaustive_structs, reason = "two clocks are all there are; a fake clock builds it")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "two clocks are all there are; a fake clock builds it"
+)]
 pub struct Now {
     /// Time of day, as claims mean it.
     pub wall: SystemTime,
@@ -53,11 +56,17 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads time"
+    )]
     fn now(&self) -> Now {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
         let monotonic = START.elapsed();
-        Now { wall: SystemTime::now(), monotonic }
+        Now {
+            wall: SystemTime::now(),
+            monotonic,
+        }
     }
 }
 

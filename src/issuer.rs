@@ -71,7 +71,11 @@ impl Issuer {
     ///
     /// `issuer` is the exact value of the tokens' `iss` and need not be a URL.
     #[cfg(feature = "remote")]
-    pub fn jwks_uri(issuer: impl Into<String>, jwks_uri: impl Into<String>, audience: Audience) -> Self {
+    pub fn jwks_uri(
+        issuer: impl Into<String>,
+        jwks_uri: impl Into<String>,
+        audience: Audience,
+    ) -> Self {
         Self::new(issuer.into(), Source::JwksUri(jwks_uri.into()), audience)
     }
 
@@ -130,7 +134,8 @@ impl Issuer {
     ///
     /// Default: none. May be called more than once. An empty name is a [`BuildError`](crate::BuildError).
     pub fn require_claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
-        self.required_claims.extend(claims.into_iter().map(|claim| Arc::from(claim.into())));
+        self.required_claims
+            .extend(claims.into_iter().map(|claim| Arc::from(claim.into())));
         self
     }
 

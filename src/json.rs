@@ -12,7 +12,9 @@ pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
 /// are the sender's, so quadratic work would be the sender's too.
 pub(crate) fn has_duplicates(names: &mut [Cow<'_, str>]) -> bool {
     names.sort_unstable();
-    names.windows(2).any(|pair| matches!(pair, [a, b] if a == b))
+    names
+        .windows(2)
+        .any(|pair| matches!(pair, [a, b] if a == b))
 }
 
 #[cfg(test)]

@@ -95,7 +95,10 @@ impl<T: DeserializeOwned> TryFrom<&VerifiedToken> for TokenData<T> {
             typ: token.header().token_type().map(str::to_owned),
             ..::jsonwebtoken::Header::new(token.header().algorithm().try_into()?)
         };
-        Ok(Self { header, claims: token.parse_claims()? })
+        Ok(Self {
+            header,
+            claims: token.parse_claims()?,
+        })
     }
 }
 

@@ -146,20 +146,21 @@ pub mod testing;
 mod json;
 mod text;
 
+#[cfg(feature = "jsonwebtoken")]
+pub use self::jsonwebtoken::ConversionError;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use bearer::{BearerError, BearerToken};
 pub use claims::{Audience, TokenType};
 pub use clock::{Clock, Now, SystemClock};
-pub use error::{
-    BuildError, ClaimError, ClaimName, FetchError, FetchErrorKind, KeySetError, Malformation, VerifyError,
-};
 #[cfg(feature = "remote")]
 pub use error::WarmUpError;
+pub use error::{
+    BuildError, ClaimError, ClaimName, FetchError, FetchErrorKind, KeySetError, Malformation,
+    VerifyError,
+};
 #[cfg(feature = "remote")]
 pub use fetch::{Fetch, FetchFuture, FetchRequest, FetchResponse, Freshness};
 pub use issuer::Issuer;
-#[cfg(feature = "jsonwebtoken")]
-pub use self::jsonwebtoken::ConversionError;
 pub use jwk::{SkipReason, SkippedKey};
 pub use jws::{Header, VerifiedJws};
 pub use key_set::KeySet;

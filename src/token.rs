@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use serde::de::{DeserializeOwned, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::claims::{AcceptedJwt, Text, TextList};
 use crate::error::ClaimError;
@@ -40,7 +40,11 @@ struct Inner {
 impl VerifiedToken {
     /// The one place that makes a verified token, from the one proof there is.
     pub(crate) fn new(jwt: AcceptedJwt) -> Self {
-        Self(Arc::new(Inner { jwt, scopes: OnceLock::new(), typed: Mutex::new(Vec::new()) }))
+        Self(Arc::new(Inner {
+            jwt,
+            scopes: OnceLock::new(),
+            typed: Mutex::new(Vec::new()),
+        }))
     }
 
     /// A token made of claims that nobody signed, for tests of handlers.
@@ -67,7 +71,10 @@ impl VerifiedToken {
     #[must_use]
     pub fn dangerously_assert_verified(claims: &impl serde::Serialize) -> Self {
         let payload = serde_json::to_string(claims).expect("claims serialize to JSON");
-        Self::new(AcceptedJwt::asserted(payload.into()).expect("claims are an object of well-typed claims"))
+        Self::new(
+            AcceptedJwt::asserted(payload.into())
+                .expect("claims are an object of well-typed claims"),
+        )
     }
 
     /// `sub`: whom the token speaks for; never empty. Unique only together with [`issuer`](Self::issuer)
@@ -97,13 +104,21 @@ impl VerifiedToken {
     /// `nbf`, clamped like [`expires_at`](Self::expires_at).
     #[must_use]
     pub fn not_before(&self) -> Option<SystemTime> {
-        self.0.jwt.claims.not_before.map(crate::claims::NumericDate::to_system_time)
+        self.0
+            .jwt
+            .claims
+            .not_before
+            .map(crate::claims::NumericDate::to_system_time)
     }
 
     /// `iat`, clamped like [`expires_at`](Self::expires_at).
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.0.jwt.claims.issued_at.map(crate::claims::NumericDate::to_system_time)
+        self.0
+            .jwt
+            .claims
+            .issued_at
+            .map(crate::claims::NumericDate::to_system_time)
     }
 
     /// `jti`: the token's own name, unique per issuer.
@@ -128,10 +143,12 @@ impl VerifiedToken {
     /// The scopes of `scope` (a string or an array), or of `scp` when there is no `scope`.
     #[must_use]
     pub fn scopes(&self) -> &Scopes {
-        self.0.scopes.get_or_init(|| match &self.0.jwt.claims.scope {
-            Some(TextList::One(text)) => Scopes::split(text.get(&self.0.jwt.payload)),
-            list => Scopes(self.texts(list.as_ref()).map(Into::into).collect()),
-        })
+        self.0
+            .scopes
+            .get_or_init(|| match &self.0.jwt.claims.scope {
+                Some(TextList::One(text)) => Scopes::split(text.get(&self.0.jwt.payload)),
+                list => Scopes(self.texts(list.as_ref()).map(Into::into).collect()),
+            })
     }
 
     /// How and when the person behind the token proved who they are: `acr`, `amr`, `auth_time`.
@@ -146,7 +163,10 @@ impl VerifiedToken {
     ///
     /// [`ClaimError`] when the claim is neither a string nor an array of strings.
     pub fn roles(&self) -> Result<Vec<String>, ClaimError> {
-        Ok(self.claim::<OneOrMany>("roles")?.map(Vec::from).unwrap_or_default())
+        Ok(self
+            .claim::<OneOrMany>("roles")?
+            .map(Vec::from)
+            .unwrap_or_default())
     }
 
     /// `act`: who acts for the subject, where the token was exchanged
@@ -215,7 +235,9 @@ impl VerifiedToken {
     /// # let _: &str = &claims.tenant;
     /// # Ok(()) }
     /// ```
-    pub fn claims<T: DeserializeOwned + Send + Sync + 'static>(&self) -> Result<Arc<T>, ClaimError> {
+    pub fn claims<T: DeserializeOwned + Send + Sync + 'static>(
+        &self,
+    ) -> Result<Arc<T>, ClaimError> {
         // Nothing panics while it is held, so a poisoned lock still guards a sound list.
         let mut typed = self.0.typed.lock().unwrap_or_else(PoisonError::into_inner);
         let known = typed.iter().find(|(id, _)| *id == TypeId::of::<T>());
@@ -244,13 +266,18 @@ impl VerifiedToken {
     }
 
     fn texts<'a>(&'a self, list: Option<&'a TextList>) -> impl Iterator<Item = &'a str> {
-        list.into_iter().flat_map(|list| list.iter(&self.0.jwt.payload))
+        list.into_iter()
+            .flat_map(|list| list.iter(&self.0.jwt.payload))
     }
 }
 
 impl fmt::Debug for VerifiedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "VerifiedToken([redacted; {} bytes of claims])", self.0.jwt.payload.len())
+        write!(
+            f,
+            "VerifiedToken([redacted; {} bytes of claims])",
+            self.0.jwt.payload.len()
+        )
     }
 }
 
@@ -260,7 +287,12 @@ pub struct Scopes(Box<[Box<str>]>);
 
 impl Scopes {
     fn split(text: &str) -> Self {
-        Self(text.split(' ').filter(|scope| !scope.is_empty()).map(Into::into).collect())
+        Self(
+            text.split(' ')
+                .filter(|scope| !scope.is_empty())
+                .map(Into::into)
+                .collect(),
+        )
     }
 
     /// Whether this scope is among them, compared byte for byte.
@@ -316,7 +348,12 @@ impl<'a> Authentication<'a> {
     /// `auth_time`: when it was done, clamped to the years 1970 to 9999.
     #[must_use]
     pub fn auth_time(&self) -> Option<SystemTime> {
-        self.token.0.jwt.claims.auth_time.map(crate::claims::NumericDate::to_system_time)
+        self.token
+            .0
+            .jwt
+            .claims
+            .auth_time
+            .map(crate::claims::NumericDate::to_system_time)
     }
 }
 

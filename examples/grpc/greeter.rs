@@ -16,10 +16,10 @@ pub mod greeter_client {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value,
+        clippy::let_unit_value
     )]
-    use tonic::codegen::*;
     use tonic::codegen::http::Uri;
+    use tonic::codegen::*;
     /// The service of the gRPC example: one call and one stream.
     #[derive(Debug, Clone)]
     pub struct GreeterClient<T> {
@@ -59,14 +59,13 @@ pub mod greeter_client {
             F: tonic::service::Interceptor,
             T::ResponseBody: Default,
             T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                    http::Request<tonic::body::Body>,
+                    Response = http::Response<
+                        <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                    >,
                 >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+            <T as tonic::codegen::Service<http::Request<tonic::body::Body>>>::Error:
+                Into<StdError> + std::marker::Send + std::marker::Sync,
         {
             GreeterClient::new(InterceptedService::new(inner, interceptor))
         }
@@ -105,18 +104,14 @@ pub mod greeter_client {
             &mut self,
             request: impl tonic::IntoRequest<super::HelloRequest>,
         ) -> std::result::Result<tonic::Response<super::HelloReply>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static("/greeter.Greeter/SayHello");
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("greeter.Greeter", "SayHello"));
+            req.extensions_mut()
+                .insert(GrpcMethod::new("greeter.Greeter", "SayHello"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn say_hellos(
@@ -126,20 +121,14 @@ pub mod greeter_client {
             tonic::Response<tonic::codec::Streaming<super::HelloReply>>,
             tonic::Status,
         > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
+            self.inner.ready().await.map_err(|e| {
+                tonic::Status::unknown(format!("Service was not ready: {}", e.into()))
+            })?;
             let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/greeter.Greeter/SayHellos",
-            );
+            let path = http::uri::PathAndQuery::from_static("/greeter.Greeter/SayHellos");
             let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("greeter.Greeter", "SayHellos"));
+            req.extensions_mut()
+                .insert(GrpcMethod::new("greeter.Greeter", "SayHellos"));
             self.inner.server_streaming(req, path, codec).await
         }
     }
@@ -151,7 +140,7 @@ pub mod greeter_server {
         dead_code,
         missing_docs,
         clippy::wildcard_imports,
-        clippy::let_unit_value,
+        clippy::let_unit_value
     )]
     use tonic::codegen::*;
     /// Generated trait containing gRPC methods that should be implemented for use with GreeterServer.
@@ -164,8 +153,7 @@ pub mod greeter_server {
         /// Server streaming response type for the SayHellos method.
         type SayHellosStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::HelloReply, tonic::Status>,
-            >
-            + std::marker::Send
+            > + std::marker::Send
             + 'static;
         async fn say_hellos(
             &self,
@@ -194,10 +182,7 @@ pub mod greeter_server {
                 max_encoding_message_size: None,
             }
         }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
+        pub fn with_interceptor<F>(inner: T, interceptor: F) -> InterceptedService<Self, F>
         where
             F: tonic::service::Interceptor,
         {
@@ -252,21 +237,16 @@ pub mod greeter_server {
                 "/greeter.Greeter/SayHello" => {
                     #[allow(non_camel_case_types)]
                     struct SayHelloSvc<T: Greeter>(pub Arc<T>);
-                    impl<T: Greeter> tonic::server::UnaryService<super::HelloRequest>
-                    for SayHelloSvc<T> {
+                    impl<T: Greeter> tonic::server::UnaryService<super::HelloRequest> for SayHelloSvc<T> {
                         type Response = super::HelloReply;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
+                        type Future = BoxFuture<tonic::Response<Self::Response>, tonic::Status>;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::HelloRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Greeter>::say_hello(&inner, request).await
-                            };
+                            let fut =
+                                async move { <T as Greeter>::say_hello(&inner, request).await };
                             Box::pin(fut)
                         }
                     }
@@ -295,24 +275,18 @@ pub mod greeter_server {
                 "/greeter.Greeter/SayHellos" => {
                     #[allow(non_camel_case_types)]
                     struct SayHellosSvc<T: Greeter>(pub Arc<T>);
-                    impl<
-                        T: Greeter,
-                    > tonic::server::ServerStreamingService<super::HelloRequest>
-                    for SayHellosSvc<T> {
+                    impl<T: Greeter> tonic::server::ServerStreamingService<super::HelloRequest> for SayHellosSvc<T> {
                         type Response = super::HelloReply;
                         type ResponseStream = T::SayHellosStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
+                        type Future =
+                            BoxFuture<tonic::Response<Self::ResponseStream>, tonic::Status>;
                         fn call(
                             &mut self,
                             request: tonic::Request<super::HelloRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as Greeter>::say_hellos(&inner, request).await
-                            };
+                            let fut =
+                                async move { <T as Greeter>::say_hellos(&inner, request).await };
                             Box::pin(fut)
                         }
                     }
@@ -338,25 +312,19 @@ pub mod greeter_server {
                     };
                     Box::pin(fut)
                 }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
+                _ => Box::pin(async move {
+                    let mut response = http::Response::new(tonic::body::Body::default());
+                    let headers = response.headers_mut();
+                    headers.insert(
+                        tonic::Status::GRPC_STATUS,
+                        (tonic::Code::Unimplemented as i32).into(),
+                    );
+                    headers.insert(
+                        http::header::CONTENT_TYPE,
+                        tonic::metadata::GRPC_CONTENT_TYPE,
+                    );
+                    Ok(response)
+                }),
             }
         }
     }

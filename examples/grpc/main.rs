@@ -41,8 +41,14 @@ struct MyGreeter;
 
 #[tonic::async_trait]
 impl Greeter for MyGreeter {
-    async fn say_hello(&self, request: Request<HelloRequest>) -> Result<Response<HelloReply>, Status> {
-        let caller = verified_token(&request)?.subject().unwrap_or("nobody").to_owned();
+    async fn say_hello(
+        &self,
+        request: Request<HelloRequest>,
+    ) -> Result<Response<HelloReply>, Status> {
+        let caller = verified_token(&request)?
+            .subject()
+            .unwrap_or("nobody")
+            .to_owned();
         let message = format!("hello {} from {caller}", request.into_inner().name);
         Ok(Response::new(HelloReply { message }))
     }
@@ -53,9 +59,16 @@ impl Greeter for MyGreeter {
         &self,
         request: Request<HelloRequest>,
     ) -> Result<Response<Self::SayHellosStream>, Status> {
-        let caller = verified_token(&request)?.subject().unwrap_or("nobody").to_owned();
+        let caller = verified_token(&request)?
+            .subject()
+            .unwrap_or("nobody")
+            .to_owned();
         let name = request.into_inner().name;
-        let replies = (1..=3).map(move |n| Ok(HelloReply { message: format!("hello {name} from {caller}, {n}") }));
+        let replies = (1..=3).map(move |n| {
+            Ok(HelloReply {
+                message: format!("hello {name} from {caller}, {n}"),
+            })
+        });
         Ok(Response::new(Box::pin(tokio_stream::iter(replies))))
     }
 }
@@ -66,26 +79,43 @@ async fn main() -> Result<(), Error> {
         let issuer = Issuer::discover(env::var("ISSUER")?, Audience::of(env::var("AUDIENCE")?));
         let listener = TcpListener::bind(env::var("LISTEN")?).await?;
         println!("listening on http://{}", listener.local_addr()?);
-        return serve(listener, Verifier::new(issuer)?).await.map_err(Into::into);
+        return serve(listener, Verifier::new(issuer)?)
+            .await
+            .map_err(Into::into);
     }
 
     let test_issuer = TestIssuer::start().await?;
-    let verifier = Verifier::new(Issuer::discover(test_issuer.issuer(), Audience::of(AUDIENCE)))?;
+    let verifier = Verifier::new(Issuer::discover(
+        test_issuer.issuer(),
+        Audience::of(AUDIENCE),
+    ))?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let channel = Channel::from_shared(format!("http://{}", listener.local_addr()?))?.connect_lazy();
+    let channel =
+        Channel::from_shared(format!("http://{}", listener.local_addr()?))?.connect_lazy();
     tokio::spawn(serve(listener, verifier));
 
     let mut client = GreeterClient::new(channel);
     let token = test_issuer.token().subject("alice").sign();
     let reply = client.say_hello(request(Some(&token))?).await?.into_inner();
     println!("unary:         {}", reply.message);
-    let mut replies = client.say_hellos(request(Some(&token))?).await?.into_inner();
+    let mut replies = client
+        .say_hellos(request(Some(&token))?)
+        .await?
+        .into_inner();
     while let Some(reply) = replies.next().await {
         println!("stream:        {}", reply?.message);
     }
-    let refused = client.say_hello(request(None)?).await.map(|_| "an answer").map_err(|status| status.code());
+    let refused = client
+        .say_hello(request(None)?)
+        .await
+        .map(|_| "an answer")
+        .map_err(|status| status.code());
     println!("without token: {refused:?}");
-    if refused == Err(Code::Unauthenticated) { Ok(()) } else { Err("not refused".into()) }
+    if refused == Err(Code::Unauthenticated) {
+        Ok(())
+    } else {
+        Err("not refused".into())
+    }
 }
 
 async fn serve(listener: TcpListener, verifier: Verifier) -> Result<(), tonic::transport::Error> {
@@ -97,9 +127,13 @@ async fn serve(listener: TcpListener, verifier: Verifier) -> Result<(), tonic::t
 }
 
 fn request(token: Option<&str>) -> Result<Request<HelloRequest>, Error> {
-    let mut request = Request::new(HelloRequest { name: "world".to_owned() });
+    let mut request = Request::new(HelloRequest {
+        name: "world".to_owned(),
+    });
     if let Some(token) = token {
-        request.metadata_mut().insert("authorization", format!("Bearer {token}").parse()?);
+        request
+            .metadata_mut()
+            .insert("authorization", format!("Bearer {token}").parse()?);
     }
     Ok(request)
 }

@@ -31,7 +31,9 @@ impl Audience {
     /// Any one of these, each compared byte for byte. `build()` refuses an empty list or an empty name.
     #[must_use]
     pub fn any_of<T: Into<String>>(audiences: impl IntoIterator<Item = T>) -> Self {
-        let audiences = audiences.into_iter().map(|audience| audience.into().into_boxed_str());
+        let audiences = audiences
+            .into_iter()
+            .map(|audience| audience.into().into_boxed_str());
         Self(Accepted::AnyOf(audiences.collect()))
     }
 

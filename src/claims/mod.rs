@@ -58,7 +58,10 @@ impl<'a> UnverifiedJwt<'a> {
     }
 
     pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJwt, VerifyError> {
-        Ok(VerifiedJwt { jws: self.jws.verify(candidates)?, claims: self.claims })
+        Ok(VerifiedJwt {
+            jws: self.jws.verify(candidates)?,
+            claims: self.claims,
+        })
     }
 }
 
@@ -96,7 +99,10 @@ impl Claims {
             return Err(malformed);
         };
         let mut json = serde_json::Deserializer::from_str(payload);
-        match json.deserialize_map(ClaimsVisitor { payload }).and_then(|claims| json.end().map(|()| claims)) {
+        match json
+            .deserialize_map(ClaimsVisitor { payload })
+            .and_then(|claims| json.end().map(|()| claims))
+        {
             Ok(claims) => Ok(claims),
             Err(_) => Err(malformed),
         }
@@ -145,14 +151,19 @@ impl Claim {
     ];
 
     fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.into_iter().find_map(|(known, claim)| (known == name).then_some(claim))
+        Self::NAMES
+            .into_iter()
+            .find_map(|(known, claim)| (known == name).then_some(claim))
     }
 
     fn name(self) -> &'static str {
         Self::NAMES.get(self.index()).map_or("", |(name, _)| name)
     }
 
-    #[expect(clippy::as_conversions, reason = "the discriminant of a field-less enum, in the order of NAMES")]
+    #[expect(
+        clippy::as_conversions,
+        reason = "the discriminant of a field-less enum, in the order of NAMES"
+    )]
     const fn index(self) -> usize {
         self as usize
     }
@@ -179,7 +190,12 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'de> {
         while let Some(Name(name)) = map.next_key()? {
             let known = Claim::from_name(&name);
             if let Some(slot) = known.and_then(|claim| claims.values.get_mut(claim.index())) {
-                if slot.replace(map.next_value_seed(ValueOf { payload: self.payload })?).is_some() {
+                if slot
+                    .replace(map.next_value_seed(ValueOf {
+                        payload: self.payload,
+                    })?)
+                    .is_some()
+                {
                     return Err(A::Error::custom("duplicate member"));
                 }
                 continue;
@@ -203,7 +219,11 @@ mod tests {
     #[track_caller]
     fn check(payload: &str, reason: &str) {
         let outcome = Claims::parse(payload.as_bytes());
-        assert_eq!(outcome.as_ref().err().map_or("parsed", VerifyError::reason), reason, "{payload}");
+        assert_eq!(
+            outcome.as_ref().err().map_or("parsed", VerifyError::reason),
+            reason,
+            "{payload}"
+        );
     }
 
     #[test]
@@ -217,7 +237,16 @@ mod tests {
     fn only_an_object_holds_claims() {
         check(r#" {"iss":"a","x":[{"y":[]}]} "#, "parsed");
         check("{}", "parsed");
-        for payload in ["", "[]", "null", r#"{"a":1}x"#, r#"{"a":1,}"#, r#"{"a":NaN}"#, "{'a':1}", "{} {}"] {
+        for payload in [
+            "",
+            "[]",
+            "null",
+            r#"{"a":1}x"#,
+            r#"{"a":1,}"#,
+            r#"{"a":NaN}"#,
+            "{'a':1}",
+            "{} {}",
+        ] {
             check(payload, "malformed");
         }
         check("\u{feff}{}", "malformed");
@@ -264,8 +293,16 @@ mod tests {
     #[test]
     fn an_issuer_is_looked_up_byte_for_byte() {
         let trusted = HashMap::from([(Arc::from("https://id.example.com"), 7)]);
-        assert_eq!(UnverifiedIssuer("https://id.example.com").look_up(&trusted), Some(&7));
-        for other in ["https://id.example.com/", "https://ID.example.com", "https://id.example.co", ""] {
+        assert_eq!(
+            UnverifiedIssuer("https://id.example.com").look_up(&trusted),
+            Some(&7)
+        );
+        for other in [
+            "https://id.example.com/",
+            "https://ID.example.com",
+            "https://id.example.co",
+            "",
+        ] {
             assert_eq!(UnverifiedIssuer(other).look_up(&trusted), None);
         }
     }

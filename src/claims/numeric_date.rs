@@ -14,15 +14,23 @@ impl NumericDate {
     }
 
     /// Rounds down, so that a fraction never makes a token live longer.
-    #[expect(clippy::as_conversions, reason = "the only conversion from a float; it saturates")]
+    #[expect(
+        clippy::as_conversions,
+        reason = "the only conversion from a float; it saturates"
+    )]
     pub(super) fn from_float(seconds: f64) -> Self {
         let whole = seconds.floor();
         let fraction = ((seconds - whole) * 1e9) as i128;
-        Self((whole as i128).saturating_mul(NANOSECONDS).saturating_add(fraction))
+        Self(
+            (whole as i128)
+                .saturating_mul(NANOSECONDS)
+                .saturating_add(fraction),
+        )
     }
 
     pub(crate) fn from_system_time(time: SystemTime) -> Self {
-        let nanoseconds = |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
+        let nanoseconds =
+            |duration: Duration| i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX);
         match time.duration_since(UNIX_EPOCH) {
             Ok(since) => Self(nanoseconds(since)),
             Err(before) => Self(-nanoseconds(before.duration())),
@@ -37,7 +45,10 @@ impl NumericDate {
     }
 
     pub(crate) fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)))
+        Self(
+            self.0
+                .saturating_add(i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)),
+        )
     }
 }
 
@@ -59,12 +70,21 @@ mod tests {
     #[test]
     fn every_number_is_comparable() {
         let now = NumericDate::from_system_time(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-        for far in [NumericDate::from_seconds(u64::MAX), NumericDate::from_float(f64::MAX)] {
+        for far in [
+            NumericDate::from_seconds(u64::MAX),
+            NumericDate::from_float(f64::MAX),
+        ] {
             assert!(far > now);
             assert!(far.plus(Duration::MAX) > now);
-            assert_eq!(far.to_system_time(), UNIX_EPOCH + Duration::from_secs(253_402_300_799));
+            assert_eq!(
+                far.to_system_time(),
+                UNIX_EPOCH + Duration::from_secs(253_402_300_799)
+            );
         }
-        for past in [NumericDate::from_seconds(i64::MIN), NumericDate::from_float(f64::MIN)] {
+        for past in [
+            NumericDate::from_seconds(i64::MIN),
+            NumericDate::from_float(f64::MIN),
+        ] {
             assert!(past < now);
             assert_eq!(past.to_system_time(), UNIX_EPOCH);
         }

@@ -43,7 +43,10 @@ impl TextList {
 impl RegisteredClaims {
     /// The types of everything that is there, whether or not it will be asked for.
     pub(super) fn typed(mut claims: Claims, payload: &str) -> Result<Self, VerifyError> {
-        let mut reader = Reader { claims: &mut claims, payload };
+        let mut reader = Reader {
+            claims: &mut claims,
+            payload,
+        };
         let scope = reader.texts(Claim::Scope)?;
         let scp = reader.texts(Claim::Scp)?;
         Ok(Self {
@@ -70,7 +73,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn take(&mut self, claim: Claim) -> Option<Value> {
-        self.claims.values.get_mut(claim.index()).and_then(Option::take)
+        self.claims
+            .values
+            .get_mut(claim.index())
+            .and_then(Option::take)
     }
 
     fn text(&mut self, claim: Claim) -> Result<Option<Text>, VerifyError> {
@@ -85,7 +91,9 @@ impl Reader<'_> {
     /// unset value would let it in.
     fn identity(&mut self, claim: Claim) -> Result<Option<Text>, VerifyError> {
         match self.text(claim)? {
-            Some(text) if text.get(self.payload).is_empty() => Err(VerifyError::invalid(claim.name())),
+            Some(text) if text.get(self.payload).is_empty() => {
+                Err(VerifyError::invalid(claim.name()))
+            }
             text => Ok(text),
         }
     }

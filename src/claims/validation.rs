@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::IgnoredAny;
 
 use super::{Audience, Claim, NumericDate, RegisteredClaims, VerifiedJwt};
-use crate::error::{ClaimName, Malformation, VerifyError};
+use crate::error::{Malformation, VerifyError};
 use crate::jws::Header;
 use crate::token::VerifiedToken;
 
@@ -40,7 +40,9 @@ pub enum TokenType {
 
 impl TokenType {
     fn accepts(&self, typ: Option<&str>) -> bool {
-        let is = |expected: &str| typ.is_some_and(|typ| short(typ).eq_ignore_ascii_case(short(expected)));
+        let is = |expected: &str| {
+            typ.is_some_and(|typ| short(typ).eq_ignore_ascii_case(short(expected)))
+        };
         match self {
             Self::Usual => typ.is_none() || is("at+jwt") || is("JWT"),
             Self::AccessToken => is("at+jwt"),
@@ -60,7 +62,9 @@ impl TokenType {
 /// `typ` without its media type's tree (RFC 7515 §4.1.9).
 fn short(typ: &str) -> &str {
     match typ.split_at_checked("application/".len()) {
-        Some((tree, kind)) if tree.eq_ignore_ascii_case("application/") && !kind.contains('/') => kind,
+        Some((tree, kind)) if tree.eq_ignore_ascii_case("application/") && !kind.contains('/') => {
+            kind
+        }
         _ => typ,
     }
 }
@@ -89,7 +93,11 @@ pub(crate) struct AcceptedJwt {
 
 impl Validation {
     /// Holds verified claims against what is expected, at this moment.
-    pub(crate) fn validate(&self, jwt: VerifiedJwt, now: SystemTime) -> Result<VerifiedToken, VerifyError> {
+    pub(crate) fn validate(
+        &self,
+        jwt: VerifiedJwt,
+        now: SystemTime,
+    ) -> Result<VerifiedToken, VerifyError> {
         let VerifiedJwt { jws, claims } = jwt;
         let header = jws.header().clone();
         let payload = String::from_utf8(jws.into_payload())
@@ -98,7 +106,9 @@ impl Validation {
         let confirmation = claims.confirmation;
         let other_kind = claims.other_kind;
 
-        if !self.token_type.accepts(header.token_type()) || (other_kind && self.refuses_other_kinds()) {
+        if !self.token_type.accepts(header.token_type())
+            || (other_kind && self.refuses_other_kinds())
+        {
             return Err(VerifyError::WrongType);
         }
         // The issuer was looked up before the signature was checked; here it is compared as signed.
@@ -107,7 +117,7 @@ impl Validation {
             _ => return Err(VerifyError::UntrustedIssuer),
         }
         let claims = RegisteredClaims::typed(claims, &payload)?;
-        let expires_at = claims.expires_at.ok_or(VerifyError::missing("exp"))?;
+        let expires_at = claims.expires_at.ok_or_else(|| VerifyError::missing("exp"))?;
         self.check_audience(&claims, &payload)?;
         self.check_required(&payload)?;
         self.check_times(&claims, expires_at, NumericDate::from_system_time(now))?;
@@ -115,7 +125,14 @@ impl Validation {
             return Err(VerifyError::BindingRequired);
         }
         let issuer = Arc::clone(&self.issuer);
-        Ok(VerifiedToken::new(AcceptedJwt { header, issuer, payload, claims, expires_at, _made_here: () }))
+        Ok(VerifiedToken::new(AcceptedJwt {
+            header,
+            issuer,
+            payload,
+            claims,
+            expires_at,
+            _made_here: (),
+        }))
     }
 
     fn refuses_other_kinds(&self) -> bool {
@@ -136,14 +153,14 @@ impl Validation {
         if of_type.is_empty() && self.required_claims.is_empty() {
             return Ok(());
         }
-        let present: HashMap<Cow<'_, str>, Option<IgnoredAny>> =
-            serde_json::from_str(payload).map_err(|_| VerifyError::Malformed(Malformation::Claims))?;
+        let present: HashMap<Cow<'_, str>, Option<IgnoredAny>> = serde_json::from_str(payload)
+            .map_err(|_| VerifyError::Malformed(Malformation::Claims))?;
         let is_missing = |name: &str| !matches!(present.get(name), Some(Some(_)));
         if let Some(name) = of_type.iter().find(|name| is_missing(name)) {
-            return Err(VerifyError::missing(name));
+            return Err(VerifyError::missing(*name));
         }
         match self.required_claims.iter().find(|name| is_missing(name)) {
-            Some(name) => Err(VerifyError::MissingClaim(ClaimName(Cow::Owned(name.to_string())))),
+            Some(name) => Err(VerifyError::missing(Arc::clone(name))),
             None => Ok(()),
         }
     }
@@ -157,14 +174,20 @@ impl Validation {
         if now >= expires_at.plus(self.leeway) {
             return Err(VerifyError::Expired);
         }
-        if claims.not_before.is_some_and(|not_before| now.plus(self.leeway) < not_before) {
+        if claims
+            .not_before
+            .is_some_and(|not_before| now.plus(self.leeway) < not_before)
+        {
             return Err(VerifyError::NotYetValid);
         }
-        if claims.issued_at.is_some_and(|issued_at| now.plus(self.leeway) < issued_at) {
+        if claims
+            .issued_at
+            .is_some_and(|issued_at| now.plus(self.leeway) < issued_at)
+        {
             return Err(VerifyError::IssuedInFuture);
         }
         if let Some(max_age) = self.max_token_age {
-            let issued_at = claims.issued_at.ok_or(VerifyError::missing("iat"))?;
+            let issued_at = claims.issued_at.ok_or_else(|| VerifyError::missing("iat"))?;
             if now > issued_at.plus(max_age).plus(self.leeway) {
                 return Err(VerifyError::TooOld);
             }
@@ -183,9 +206,18 @@ impl AcceptedJwt {
             _ => Arc::from(""),
         };
         let claims = RegisteredClaims::typed(claims, &payload)?;
-        let expires_at = claims.expires_at.unwrap_or_else(|| NumericDate::from_seconds(i64::MAX));
+        let expires_at = claims
+            .expires_at
+            .unwrap_or_else(|| NumericDate::from_seconds(i64::MAX));
         let header = Header::asserted();
-        Ok(Self { header, issuer, payload, claims, expires_at, _made_here: () })
+        Ok(Self {
+            header,
+            issuer,
+            payload,
+            claims,
+            expires_at,
+            _made_here: (),
+        })
     }
 }
 

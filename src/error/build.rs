@@ -16,7 +16,10 @@ pub enum BuildError {
     #[error("no issuer is configured; add one with VerifierBuilder::issuer")]
     NoIssuer,
     /// The same issuer was given twice.
-    #[error("issuer {:?} is configured twice; give each issuer once, with all of its settings", Escaped(issuer))]
+    #[error(
+        "issuer {:?} is configured twice; give each issuer once, with all of its settings",
+        Escaped(issuer)
+    )]
     DuplicateIssuer {
         /// The issuer.
         issuer: String,
@@ -25,7 +28,11 @@ pub enum BuildError {
     #[error("issuer is empty; give the exact value of the tokens' iss claim")]
     EmptyIssuer,
     /// An issuer or a JWK Set address is not a URL that may be fetched.
-    #[error("{} of issuer {:?} cannot be fetched: {problem}", what, Escaped(issuer))]
+    #[error(
+        "{} of issuer {:?} cannot be fetched: {problem}",
+        what,
+        Escaped(issuer)
+    )]
     ForbiddenUrl {
         /// The issuer it belongs to.
         issuer: String,
@@ -67,13 +74,19 @@ pub enum BuildError {
         leeway: Duration,
     },
     /// The maximum token age is zero.
-    #[error("maximum token age for issuer {:?} is zero, which no token meets; leave it out or give more", Escaped(issuer))]
+    #[error(
+        "maximum token age for issuer {:?} is zero, which no token meets; leave it out or give more",
+        Escaped(issuer)
+    )]
     ZeroMaxTokenAge {
         /// The issuer.
         issuer: String,
     },
     /// A required claim or a token type is the empty string.
-    #[error("{what} for issuer {:?} is empty; give its name or leave it out", Escaped(issuer))]
+    #[error(
+        "{what} for issuer {:?} is empty; give its name or leave it out",
+        Escaped(issuer)
+    )]
     EmptyName {
         /// The issuer.
         issuer: String,

@@ -27,6 +27,8 @@ impl ClaimError {
 
 impl fmt::Debug for ClaimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClaimError").field("name", &Escaped(&self.name)).finish()
+        f.debug_struct("ClaimError")
+            .field("name", &Escaped(&self.name))
+            .finish()
     }
 }

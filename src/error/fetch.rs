@@ -64,7 +64,11 @@ impl FetchError {
     /// A failure of this kind, for implementations of [`Fetch`](crate::Fetch).
     #[must_use]
     pub fn new(kind: FetchErrorKind) -> Self {
-        Self(Arc::new(FetchFailure { kind, source: None, retry_after: None }))
+        Self(Arc::new(FetchFailure {
+            kind,
+            source: None,
+            retry_after: None,
+        }))
     }
 
     /// A failure of this kind with the error that caused it.
@@ -73,14 +77,25 @@ impl FetchError {
     ///
     /// The source is shown to operators: it must not hold a body or a URL with credentials.
     #[must_use]
-    pub fn with_source(kind: FetchErrorKind, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self(Arc::new(FetchFailure { kind, source: Some(source.into()), retry_after: None }))
+    pub fn with_source(
+        kind: FetchErrorKind,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self(Arc::new(FetchFailure {
+            kind,
+            source: Some(source.into()),
+            retry_after: None,
+        }))
     }
 
     /// A failure of this kind that says when another attempt is due.
     #[cfg(feature = "remote")]
     pub(crate) fn with_retry_after(kind: FetchErrorKind, retry_after: Option<Duration>) -> Self {
-        Self(Arc::new(FetchFailure { kind, source: None, retry_after }))
+        Self(Arc::new(FetchFailure {
+            kind,
+            source: None,
+            retry_after,
+        }))
     }
 
     /// What went wrong.
@@ -98,7 +113,10 @@ impl FetchError {
 
 impl fmt::Debug for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FetchError").field("kind", &self.0.kind).field("source", &self.0.source).finish()
+        f.debug_struct("FetchError")
+            .field("kind", &self.0.kind)
+            .field("source", &self.0.source)
+            .finish()
     }
 }
 
@@ -110,7 +128,10 @@ impl fmt::Display for FetchError {
 
 impl Error for FetchError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source.as_deref().map(|source| -> &(dyn Error + 'static) { source })
+        self.0
+            .source
+            .as_deref()
+            .map(|source| -> &(dyn Error + 'static) { source })
     }
 }
 
@@ -122,6 +143,9 @@ mod tests {
     fn the_cause_of_a_fetch_error_is_its_source() {
         let error = FetchError::with_source(FetchErrorKind::Connection, "refused");
         assert_eq!(error.to_string(), "could not connect or read");
-        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("refused"));
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("refused")
+        );
     }
 }

@@ -12,7 +12,9 @@ pub enum KeySetError {
     #[error("not PEM text")]
     NotPem,
     /// A PEM section with something else than a public key, such as a certificate or a private key.
-    #[error("a PEM section is not a public key; give \"PUBLIC KEY\" or \"RSA PUBLIC KEY\" sections")]
+    #[error(
+        "a PEM section is not a public key; give \"PUBLIC KEY\" or \"RSA PUBLIC KEY\" sections"
+    )]
     NotAPublicKey,
     /// A PEM key that cannot be used, with the reason.
     #[error("a PEM key cannot be used: {0}")]

@@ -1,7 +1,7 @@
 //! Why a token was refused.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use super::FetchError;
 use crate::text::Escaped;
@@ -120,18 +120,19 @@ impl VerifyError {
         matches!(self, Self::KeyNotCached | Self::KeysUnavailable(_))
     }
 
-    pub(crate) const fn missing(claim: &'static str) -> Self {
-        Self::MissingClaim(ClaimName(Cow::Borrowed(claim)))
+    /// For a claim that the crate or the configuration names, never one that only a token does.
+    pub(crate) fn missing(claim: impl Into<Arc<str>>) -> Self {
+        Self::MissingClaim(ClaimName(claim.into()))
     }
 
-    pub(crate) const fn invalid(claim: &'static str) -> Self {
-        Self::InvalidClaim(ClaimName(Cow::Borrowed(claim)))
+    pub(crate) fn invalid(claim: &'static str) -> Self {
+        Self::InvalidClaim(ClaimName(claim.into()))
     }
 }
 
 /// The name of a claim that the crate or the configuration asks for; never one that only a token names.
 #[derive(Clone, Eq, Hash, PartialEq)]
-pub struct ClaimName(pub(crate) Cow<'static, str>);
+pub struct ClaimName(Arc<str>);
 
 impl ClaimName {
     /// The name, such as `"exp"`.

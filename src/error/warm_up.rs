@@ -17,7 +17,9 @@ impl WarmUpError {
 
     /// Each issuer that failed, as configured, with the cause.
     pub fn failures(&self) -> impl Iterator<Item = (&str, &FetchError)> {
-        self.failures.iter().map(|(issuer, error)| (issuer.as_str(), error))
+        self.failures
+            .iter()
+            .map(|(issuer, error)| (issuer.as_str(), error))
     }
 }
 
@@ -33,6 +35,8 @@ impl fmt::Display for WarmUpError {
 
 impl std::error::Error for WarmUpError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.failures.first().map(|(_, error)| -> &(dyn std::error::Error + 'static) { error })
+        self.failures
+            .first()
+            .map(|(_, error)| -> &(dyn std::error::Error + 'static) { error })
     }
 }

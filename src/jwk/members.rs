@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -57,9 +58,17 @@ impl<'a> Members<'a> {
     }
 
     /// The bytes of a base64url string, which must be there.
+    ///
+    /// The other alphabet and padding are read too: Battle.net publishes its keys so. A key is the
+    /// issuer's word, not the sender's, so unlike in a token a second spelling does no harm.
     pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>, SkipReason> {
         let text = self.text(name)?.ok_or(SkipReason::MalformedMember)?;
-        URL_SAFE_NO_PAD
+        let alphabet = if text.contains(['+', '/']) {
+            STANDARD
+        } else {
+            URL_SAFE
+        };
+        alphabet
             .decode(text.as_bytes())
             .map_err(|_| SkipReason::MalformedMember)
     }
@@ -88,3 +97,8 @@ impl<'de> Visitor<'de> for MembersVisitor {
         Ok(members)
     }
 }
+
+const PADDED_OR_NOT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, PADDED_OR_NOT);
+const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, PADDED_OR_NOT);

@@ -28,18 +28,26 @@ impl<'a> Parts<'a> {
         if payload.contains('.') {
             return Err(malformed());
         }
-        Ok(Self { header, payload, signature, signing_input })
+        Ok(Self {
+            header,
+            payload,
+            signature,
+            signing_input,
+        })
     }
 }
 
 /// Decodes unpadded base64url in its one canonical form: no padding, no white space, no unused
 /// bits that are set. Two texts that decode to the same bytes would be two names of one token.
 pub(super) fn decode(part: &str, max_bytes: usize) -> Result<Vec<u8>, VerifyError> {
-    if base64::decoded_len_estimate(part.len()) > base64::decoded_len_estimate(max_bytes * 4 / 3 + 2) {
+    if base64::decoded_len_estimate(part.len())
+        > base64::decoded_len_estimate(max_bytes * 4 / 3 + 2)
+    {
         return Err(VerifyError::TooLarge);
     }
-    let bytes =
-        BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Malformed(Malformation::Base64))?;
+    let bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| VerifyError::Malformed(Malformation::Base64))?;
     if bytes.len() > max_bytes {
         return Err(VerifyError::TooLarge);
     }
@@ -59,9 +67,14 @@ mod tests {
 
     #[track_caller]
     fn check_split(token: &str, expected: Option<[&str; 4]>) {
-        let parts = Parts::split(token)
-            .ok()
-            .map(|parts| [parts.header, parts.payload, parts.signature, parts.signing_input]);
+        let parts = Parts::split(token).ok().map(|parts| {
+            [
+                parts.header,
+                parts.payload,
+                parts.signature,
+                parts.signing_input,
+            ]
+        });
         assert_eq!(parts, expected, "{token:?}");
     }
 
@@ -79,8 +92,14 @@ mod tests {
         let longest = format!("a.b.{}", "c".repeat(MAX_TOKEN_BYTES - 4));
         assert!(Parts::split(&longest).is_ok());
         let too_long = format!("{longest}c");
-        assert!(matches!(Parts::split(&too_long), Err(VerifyError::TooLarge)));
-        assert!(matches!(Parts::split(&".".repeat(1_000_000)), Err(VerifyError::TooLarge)));
+        assert!(matches!(
+            Parts::split(&too_long),
+            Err(VerifyError::TooLarge)
+        ));
+        assert!(matches!(
+            Parts::split(&".".repeat(1_000_000)),
+            Err(VerifyError::TooLarge)
+        ));
     }
 
     #[track_caller]
@@ -93,7 +112,9 @@ mod tests {
         check_decode("", Some(b""));
         check_decode("AA", Some(b"\0"));
         check_decode("_-8", Some(b"\xff\xef"));
-        for part in ["A", "AB", "AAB", "AA==", "AA=", "/+8", "A A", "AA\n", "AA?", "ÄA", "A\0"] {
+        for part in [
+            "A", "AB", "AAB", "AA==", "AA=", "/+8", "A A", "AA\n", "AA?", "ÄA", "A\0",
+        ] {
             check_decode(part, None);
         }
     }
@@ -104,7 +125,10 @@ mod tests {
             let fits = BASE64_URL_SAFE_NO_PAD.encode(vec![7; max]);
             assert_eq!(decode(&fits, max).map(|bytes| bytes.len()).ok(), Some(max));
             let long = BASE64_URL_SAFE_NO_PAD.encode(vec![7; max + 1]);
-            assert!(matches!(decode(&long, max), Err(VerifyError::TooLarge)), "{max}");
+            assert!(
+                matches!(decode(&long, max), Err(VerifyError::TooLarge)),
+                "{max}"
+            );
         }
     }
 }

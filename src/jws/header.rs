@@ -47,7 +47,9 @@ impl Header {
         let malformed = |what| VerifyError::Malformed(what);
         let text = std::str::from_utf8(bytes).map_err(|_| malformed(Malformation::Header))?;
         let mut json = serde_json::Deserializer::from_str(text);
-        let members = json.deserialize_map(MembersVisitor).map_err(|_| malformed(Malformation::Header))?;
+        let members = json
+            .deserialize_map(MembersVisitor)
+            .map_err(|_| malformed(Malformation::Header))?;
         json.end().map_err(|_| malformed(Malformation::Header))?;
 
         if members.extension {
@@ -55,7 +57,11 @@ impl Header {
         }
         let name = members.alg.ok_or(malformed(Malformation::HeaderMember))?;
         let algorithm = Algorithm::from_name(&name).ok_or(VerifyError::UnsupportedAlgorithm)?;
-        if members.kid.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID_BYTES) {
+        if members
+            .kid
+            .as_ref()
+            .is_some_and(|kid| kid.len() > MAX_KEY_ID_BYTES)
+        {
             return Err(VerifyError::TooLarge);
         }
         Ok(Self {
@@ -68,7 +74,11 @@ impl Header {
     /// A header for claims that a test asserts to be verified.
     #[cfg(feature = "testing")]
     pub(crate) fn asserted() -> Self {
-        Self { algorithm: Algorithm::Es256, key_id: None, token_type: Some("at+jwt".into()) }
+        Self {
+            algorithm: Algorithm::Es256,
+            key_id: None,
+            token_type: Some("at+jwt".into()),
+        }
     }
 }
 
@@ -138,7 +148,9 @@ impl EachMemberOnce {
         if self.depth == MAX_HEADER_DEPTH {
             return Err(E::custom("too deep"));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self {
+            depth: self.depth + 1,
+        })
     }
 }
 
@@ -212,12 +224,20 @@ mod tests {
     #[track_caller]
     fn check(header: &str, reason: &str) {
         let outcome = Header::parse(header.as_bytes());
-        assert_eq!(outcome.as_ref().err().map_or("accepted", VerifyError::reason), reason, "{header}");
+        assert_eq!(
+            outcome
+                .as_ref()
+                .err()
+                .map_or("accepted", VerifyError::reason),
+            reason,
+            "{header}"
+        );
     }
 
     #[test]
     fn the_three_members_are_read() {
-        let header = Header::parse(br#" {"typ":"at+jwt","alg":"ES256","kid":"a\u0062","x":[1]} "#).unwrap();
+        let header =
+            Header::parse(br#" {"typ":"at+jwt","alg":"ES256","kid":"a\u0062","x":[1]} "#).unwrap();
         assert_eq!(header.algorithm(), Algorithm::Es256);
         assert_eq!(header.key_id(), Some("ab"));
         assert_eq!(header.token_type(), Some("at+jwt"));
@@ -227,7 +247,16 @@ mod tests {
 
     #[test]
     fn only_an_object_is_a_header() {
-        for header in ["", "[]", "null", "1", r#""alg""#, r#"{"alg":"RS256"}x"#, r#"{"alg":"RS256",}"#, "{"] {
+        for header in [
+            "",
+            "[]",
+            "null",
+            "1",
+            r#""alg""#,
+            r#"{"alg":"RS256"}x"#,
+            r#"{"alg":"RS256",}"#,
+            "{",
+        ] {
             check(header, "malformed");
         }
         check("\u{feff}{\"alg\":\"RS256\"}", "malformed");
@@ -251,7 +280,17 @@ mod tests {
 
     #[test]
     fn unknown_algorithms_are_unsupported() {
-        for alg in ["none", "None", "nOnE", "HS256", "", "rs256", "RS256 ", "none\\u0000", "n\u{43e}ne"] {
+        for alg in [
+            "none",
+            "None",
+            "nOnE",
+            "HS256",
+            "",
+            "rs256",
+            "RS256 ",
+            "none\\u0000",
+            "n\u{43e}ne",
+        ] {
             check(&format!(r#"{{"alg":"{alg}"}}"#), "unsupported_algorithm");
         }
     }
@@ -287,7 +326,13 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
-        let nested = |depth| format!(r#"{{"alg":"RS256","x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let nested = |depth| {
+            format!(
+                r#"{{"alg":"RS256","x":{}{}}}"#,
+                "[".repeat(depth),
+                "]".repeat(depth)
+            )
+        };
         check(&nested(MAX_HEADER_DEPTH - 1), "accepted");
         check(&nested(MAX_HEADER_DEPTH), "malformed");
         check(&nested(1_000), "malformed");

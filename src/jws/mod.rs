@@ -31,7 +31,12 @@ impl<'a> CompactJws<'a> {
         if signature.is_empty() {
             return Err(VerifyError::Malformed(Malformation::EmptySignature));
         }
-        Ok(Self { header, signing_input: parts.signing_input, payload, signature })
+        Ok(Self {
+            header,
+            signing_input: parts.signing_input,
+            payload,
+            signature,
+        })
     }
 
     pub(crate) fn header(&self) -> &Header {
@@ -46,8 +51,15 @@ impl<'a> CompactJws<'a> {
 
     /// The one place that makes a [`VerifiedJws`].
     pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJws, VerifyError> {
-        candidates.verify(self.header.algorithm(), self.signing_input.as_bytes(), &self.signature)?;
-        Ok(VerifiedJws { header: self.header, payload: self.payload })
+        candidates.verify(
+            self.header.algorithm(),
+            self.signing_input.as_bytes(),
+            &self.signature,
+        )?;
+        Ok(VerifiedJws {
+            header: self.header,
+            payload: self.payload,
+        })
     }
 }
 
@@ -87,7 +99,10 @@ impl fmt::Debug for VerifiedJws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedJws")
             .field("header", &self.header)
-            .field("payload", &format_args!("[redacted; {} bytes]", self.payload.len()))
+            .field(
+                "payload",
+                &format_args!("[redacted; {} bytes]", self.payload.len()),
+            )
             .finish()
     }
 }

@@ -59,15 +59,24 @@ impl History {
     /// A fetch brought keys, or confirmed those at hand. `stated` is the lifetime the answer's
     /// headers gave, `random` is in 0..1.
     pub(crate) fn succeeded(&mut self, now: Now, stated: Option<Duration>, random: f64) {
-        let fresh_for = stated.unwrap_or(DEFAULT_FRESH_FOR).clamp(MIN_FRESH_FOR, MAX_FRESH_FOR);
+        let fresh_for = stated
+            .unwrap_or(DEFAULT_FRESH_FOR)
+            .clamp(MIN_FRESH_FOR, MAX_FRESH_FOR);
         let share = REFRESH_AT + REFRESH_JITTER * (2.0 * random.clamp(0.0, 1.0) - 1.0);
-        self.success = Some(Success { at: now, fresh_for, refresh_after: fresh_for.mul_f64(share) });
+        self.success = Some(Success {
+            at: now,
+            fresh_for,
+            refresh_after: fresh_for.mul_f64(share),
+        });
         self.failures = None;
     }
 
     /// A fetch failed. `random` is in 0..1.
     pub(crate) fn failed(&mut self, now: Now, random: f64) {
-        let count = self.failures.map_or(0, |failures| failures.count).saturating_add(1);
+        let count = self
+            .failures
+            .map_or(0, |failures| failures.count)
+            .saturating_add(1);
         let longest = match self.success {
             Some(success) if age(success.at, now) < MAX_STALE_IF_ERROR => {
                 MAX_BACK_OFF.max(success.fresh_for / 4)
@@ -75,14 +84,22 @@ impl History {
             _ => MAX_BACK_OFF,
         };
         let doubled = MIN_BACK_OFF.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1)));
-        let back_off = doubled.min(longest).mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
-        self.failures = Some(Failures { count, last: now, back_off });
+        let back_off = doubled
+            .min(longest)
+            .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
+        self.failures = Some(Failures {
+            count,
+            last: now,
+            back_off,
+        });
     }
 
     /// A fetch starts because a key is unknown. Stamped before its outcome is known, so that no
     /// outcome shortens the interval.
     pub(crate) fn asked_for_unknown_key(&mut self, now: Now) {
-        let interval = self.unknown_key.map_or(MIN_UNKNOWN_KEY_INTERVAL, |(_, interval)| interval);
+        let interval = self
+            .unknown_key
+            .map_or(MIN_UNKNOWN_KEY_INTERVAL, |(_, interval)| interval);
         self.unknown_key = Some((now, interval));
     }
 
@@ -99,13 +116,19 @@ impl History {
 
     /// What a request with a known key is to do.
     pub(crate) fn decide(&self, now: Now) -> Decision {
-        let fetch_is_due =
-            self.failures.is_none_or(|failures| age(failures.last, now) >= failures.back_off);
+        let fetch_is_due = self
+            .failures
+            .is_none_or(|failures| age(failures.last, now) >= failures.back_off);
         let Some(success) = self.success else {
-            return if fetch_is_due { Decision::Wait } else { Decision::Refuse };
+            return if fetch_is_due {
+                Decision::Wait
+            } else {
+                Decision::Refuse
+            };
         };
-        let failed_lately =
-            self.failures.is_some_and(|failures| age(failures.last, now) < SERVE_WHILE_REFRESHING);
+        let failed_lately = self
+            .failures
+            .is_some_and(|failures| age(failures.last, now) < SERVE_WHILE_REFRESHING);
         let age = age(success.at, now);
         let serves_alone = success.fresh_for.saturating_add(SERVE_WHILE_REFRESHING);
         match (age, fetch_is_due) {
@@ -122,7 +145,9 @@ impl History {
 
     /// What a request with an unknown key is to do.
     pub(crate) fn decide_unknown_key(&self, now: Now) -> UnknownKey {
-        let due = self.unknown_key.is_none_or(|(asked, interval)| age(asked, now) >= interval);
+        let due = self
+            .unknown_key
+            .is_none_or(|(asked, interval)| age(asked, now) >= interval);
         match (due, self.failures) {
             (true, _) => UnknownKey::Fetch,
             (false, None) => UnknownKey::Unknown,
@@ -137,12 +162,14 @@ impl History {
 
     /// Whether the keys at hand are within the lifetime their issuer gave them.
     pub(crate) fn is_fresh(&self, now: Now) -> bool {
-        self.success.is_some_and(|success| age(success.at, now) < success.fresh_for)
+        self.success
+            .is_some_and(|success| age(success.at, now) < success.fresh_for)
     }
 
     /// How long until a fetch is due after failures.
     pub(crate) fn retry_after(&self, now: Now) -> Option<Duration> {
-        self.failures.map(|failures| failures.back_off.saturating_sub(age(failures.last, now)))
+        self.failures
+            .map(|failures| failures.back_off.saturating_sub(age(failures.last, now)))
     }
 }
 
@@ -186,7 +213,10 @@ mod tests {
 
     fn at(seconds: f64) -> Now {
         let since = Duration::from_secs_f64(seconds);
-        Now { wall: UNIX_EPOCH + since, monotonic: since }
+        Now {
+            wall: UNIX_EPOCH + since,
+            monotonic: since,
+        }
     }
 
     fn fetched_at_0(stated: Option<u64>) -> History {
@@ -219,8 +249,11 @@ mod tests {
 
     #[test]
     fn a_stated_lifetime_is_clamped() {
-        let refresh_after =
-            |stated| fetched_at_0(stated).success.map(|success| success.refresh_after.as_secs());
+        let refresh_after = |stated| {
+            fetched_at_0(stated)
+                .success
+                .map(|success| success.refresh_after.as_secs())
+        };
         assert_eq!(refresh_after(None), Some(480));
         assert_eq!(refresh_after(Some(0)), Some(48));
         assert_eq!(refresh_after(Some(60)), Some(48));
@@ -234,7 +267,9 @@ mod tests {
         let refresh_after = |random| {
             let mut history = History::default();
             history.succeeded(at(0.0), Some(Duration::from_secs(100)), random);
-            history.success.map(|success| success.refresh_after.as_secs_f64().round())
+            history
+                .success
+                .map(|success| success.refresh_after.as_secs_f64().round())
         };
         assert_eq!(refresh_after(0.0), Some(70.0));
         assert_eq!(refresh_after(1.0), Some(90.0));
@@ -282,7 +317,11 @@ mod tests {
 
     #[track_caller]
     fn check_unknown(history: &History, seconds: f64, expected: UnknownKey) {
-        assert_eq!(history.decide_unknown_key(at(seconds)), expected, "after {seconds} s");
+        assert_eq!(
+            history.decide_unknown_key(at(seconds)),
+            expected,
+            "after {seconds} s"
+        );
     }
 
     #[test]
@@ -320,9 +359,15 @@ mod tests {
     #[test]
     fn age_is_the_larger_of_two_clocks() {
         let then = at(1_000.0);
-        let suspended = Now { wall: at(5_000.0).wall, monotonic: then.monotonic };
+        let suspended = Now {
+            wall: at(5_000.0).wall,
+            monotonic: then.monotonic,
+        };
         assert_eq!(age(then, suspended), Duration::from_secs(4_000));
-        let set_back = Now { wall: at(0.0).wall, monotonic: Duration::from_secs(1_007) };
+        let set_back = Now {
+            wall: at(0.0).wall,
+            monotonic: Duration::from_secs(1_007),
+        };
         assert_eq!(age(then, set_back), Duration::from_secs(7));
     }
 }

@@ -16,8 +16,8 @@ use crate::clock::{Clock, Now};
 use crate::error::{FetchError, FetchErrorKind};
 use crate::fetch::{ETag, Fetch, FetchUrl, PlainHttp};
 use crate::key_set::KeySet;
-use freshness::{Decision, History};
 pub(crate) use freshness::UnknownKey;
+use freshness::{Decision, History};
 pub(crate) use refresh::Flight;
 use refresh::Flights;
 
@@ -99,7 +99,14 @@ impl RemoteKeySet {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let state = ArcSwap::from_pointee(State::default());
-        Self(Arc::new(Shared { issuer, source, fetch, clock, state, flights: Flights::default() }))
+        Self(Arc::new(Shared {
+            issuer,
+            source,
+            fetch,
+            clock,
+            state,
+            flights: Flights::default(),
+        }))
     }
 
     /// The keys to use now. Starts a background fetch when one is due; `waited` is what a fetch came
@@ -113,8 +120,12 @@ impl RemoteKeySet {
                 Ok(snapshot)
             }
             (Decision::JoinThenUse | Decision::Wait, None) => Err(NoKeys::Wait),
-            (Decision::Wait | Decision::Refuse, Some(Err(error))) => Err(NoKeys::Refuse(error.clone())),
-            (Decision::Wait | Decision::Refuse, _) => Err(NoKeys::Refuse(snapshot.cooling_down(now))),
+            (Decision::Wait | Decision::Refuse, Some(Err(error))) => {
+                Err(NoKeys::Refuse(error.clone()))
+            }
+            (Decision::Wait | Decision::Refuse, _) => {
+                Err(NoKeys::Refuse(snapshot.cooling_down(now)))
+            }
         }
     }
 
@@ -146,8 +157,11 @@ impl RemoteKeySet {
     ///
     /// Cancel safe: the fetch goes on in a task of its own.
     pub(crate) async fn fetched(&self, reason: Reason) -> Fetched {
-        let longest =
-            if self.has_usable_keys(self.0.clock.now()) { MAX_WAIT } else { refresh::DEADLINE };
+        let longest = if self.has_usable_keys(self.0.clock.now()) {
+            MAX_WAIT
+        } else {
+            refresh::DEADLINE
+        };
         let _waiter = self.0.flights.enter()?;
         refresh::landed(self.take_off(reason), longest).await
     }

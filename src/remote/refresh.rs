@@ -76,7 +76,12 @@ pub(super) fn join(shared: &Arc<Shared>, reason: Reason) -> Option<Flight> {
     }
     // Spawned with the lock released: a runtime that has shut down drops the task here and now,
     // and its landing takes the lock.
-    let landing = Landing { shared: Arc::clone(shared), reason, sender, landed: false };
+    let landing = Landing {
+        shared: Arc::clone(shared),
+        reason,
+        sender,
+        landed: false,
+    };
     runtime.spawn(fly(landing));
     Some(flight)
 }
@@ -88,7 +93,9 @@ pub(super) async fn landed(flight: Option<Flight>, longest: Duration) -> Fetched
         return Err(FetchError::new(FetchErrorKind::NoRuntime));
     };
     match tokio::time::timeout(longest, flight.wait_for(Option::is_some)).await {
-        Ok(Ok(outcome)) => outcome.clone().unwrap_or_else(|| Err(FetchError::new(FetchErrorKind::Aborted))),
+        Ok(Ok(outcome)) => outcome
+            .clone()
+            .unwrap_or_else(|| Err(FetchError::new(FetchErrorKind::Aborted))),
         Ok(Err(_)) => Err(FetchError::new(FetchErrorKind::Aborted)),
         Err(_) => Err(FetchError::new(FetchErrorKind::Deadline)),
     }
@@ -120,10 +127,12 @@ async fn fetch(shared: &Shared, reason: Reason) -> Result<Answer, FetchError> {
             match known {
                 Some((url, at)) if age(at, now) < DISCOVERY_FRESH_FOR && !failed_before => url,
                 known => {
-                    let found = discovery::discover(&*shared.fetch, &shared.issuer, *plain_http).await;
+                    let found =
+                        discovery::discover(&*shared.fetch, &shared.issuer, *plain_http).await;
                     match (found, known) {
                         (Ok(metadata), _) => {
-                            shared.flights.air().discovered = Some((metadata.jwks_uri.clone(), now));
+                            shared.flights.air().discovered =
+                                Some((metadata.jwks_uri.clone(), now));
                             metadata.jwks_uri
                         }
                         (Err(_), Some((url, _))) => url,
@@ -147,7 +156,10 @@ async fn fetch(shared: &Shared, reason: Reason) -> Result<Answer, FetchError> {
             Some((keys.for_issuer(&shared.issuer), etag))
         }
     };
-    Ok(Answer { keys, fresh_for: response.freshness.max_age() })
+    Ok(Answer {
+        keys,
+        fresh_for: response.freshness.max_age(),
+    })
 }
 
 /// Ends a flight, whatever happens to it.
@@ -168,16 +180,20 @@ impl Landing {
         let now = self.shared.clock.now();
         let outcome = match answer {
             Ok(answer) => {
-                self.shared.update(|state| state.accept(answer, self.reason, now));
+                self.shared
+                    .update(|state| state.accept(answer, self.reason, now));
                 let state = self.shared.state.load();
                 let (keys, skipped) = (state.keys.len(), state.keys.skipped().len());
                 tracing::debug!(target: "portcullis::keys", issuer = %self.shared.issuer, keys, skipped, "keys fetched");
                 Ok(())
             }
             Err(error) => {
-                let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                let source = std::error::Error::source(&error)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 tracing::warn!(target: "portcullis::keys", issuer = %self.shared.issuer, %error, source, "keys could not be fetched");
-                self.shared.update(|state| state.reject(error.clone(), self.reason, now));
+                self.shared
+                    .update(|state| state.reject(error.clone(), self.reason, now));
                 Err(error)
             }
         };

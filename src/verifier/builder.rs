@@ -80,7 +80,9 @@ impl VerifierBuilder {
         for issuer in &self.issuers {
             check(issuer)?;
             if !names.insert(&*issuer.name) {
-                return Err(BuildError::DuplicateIssuer { issuer: issuer.name.to_string() });
+                return Err(BuildError::DuplicateIssuer {
+                    issuer: issuer.name.to_string(),
+                });
             }
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
@@ -96,8 +98,11 @@ impl VerifierBuilder {
                 #[cfg(feature = "remote")]
                 Source::Discovery | Source::JwksUri(_) => {
                     let (source, _) = key_source(&issuer)?;
-                    let (name, fetch, clock) =
-                        (Arc::clone(&issuer.name), Arc::clone(&fetch), Arc::clone(&clock));
+                    let (name, fetch, clock) = (
+                        Arc::clone(&issuer.name),
+                        Arc::clone(&fetch),
+                        Arc::clone(&clock),
+                    );
                     IssuerKeys::Remote(RemoteKeySet::new(name, source, fetch, clock))
                 }
             };
@@ -114,7 +119,10 @@ impl VerifierBuilder {
                 },
             });
         }
-        Ok(Verifier(Arc::new(Inner { issuers: TrustedIssuers::new(issuers), clock })))
+        Ok(Verifier(Arc::new(Inner {
+            issuers: TrustedIssuers::new(issuers),
+            clock,
+        })))
     }
 }
 
@@ -133,16 +141,25 @@ fn check(issuer: &Issuer) -> Result<(), BuildError> {
         return Err(BuildError::NoAlgorithms { issuer: name() });
     }
     if issuer.leeway > MAX_LEEWAY {
-        return Err(BuildError::LeewayTooLong { issuer: name(), leeway: issuer.leeway });
+        return Err(BuildError::LeewayTooLong {
+            issuer: name(),
+            leeway: issuer.leeway,
+        });
     }
     if issuer.max_token_age == Some(Duration::ZERO) {
         return Err(BuildError::ZeroMaxTokenAge { issuer: name() });
     }
     if issuer.required_claims.iter().any(|claim| claim.is_empty()) {
-        return Err(BuildError::EmptyName { issuer: name(), what: "a required claim" });
+        return Err(BuildError::EmptyName {
+            issuer: name(),
+            what: "a required claim",
+        });
     }
     if matches!(&issuer.token_type, TokenType::Exactly(typ) if typ.is_empty()) {
-        return Err(BuildError::EmptyName { issuer: name(), what: "the token type" });
+        return Err(BuildError::EmptyName {
+            issuer: name(),
+            what: "the token type",
+        });
     }
     Ok(())
 }
@@ -190,10 +207,16 @@ fn key_source(issuer: &Issuer) -> Result<(KeySource, FetchUrl), BuildError> {
 /// The one HTTP client of a verifier, set up for the addresses that are configured.
 #[cfg(feature = "remote")]
 fn client_for(issuers: &[Issuer]) -> Result<Arc<dyn Fetch>, BuildError> {
-    let fetched = issuers.iter().filter(|issuer| !matches!(issuer.source, Source::Keys(_)));
-    let urls = fetched.map(|issuer| Ok(key_source(issuer)?.1)).collect::<Result<Vec<_>, BuildError>>()?;
+    let fetched = issuers
+        .iter()
+        .filter(|issuer| !matches!(issuer.source, Source::Keys(_)));
+    let urls = fetched
+        .map(|issuer| Ok(key_source(issuer)?.1))
+        .collect::<Result<Vec<_>, BuildError>>()?;
     match ReqwestFetch::new(&urls) {
         Ok(client) => Ok(Arc::new(client)),
-        Err(error) => Err(BuildError::HttpClient { problem: error.to_string() }),
+        Err(error) => Err(BuildError::HttpClient {
+            problem: error.to_string(),
+        }),
     }
 }

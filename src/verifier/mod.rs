@@ -86,7 +86,8 @@ impl Verifier {
             #[cfg(feature = "remote")]
             Err(Stop::Wait { keys, reason }) => {
                 let fetched = keys.fetched(reason).await;
-                self.evaluate(token, Some(&fetched)).map_err(Stop::without_waiting)
+                self.evaluate(token, Some(&fetched))
+                    .map_err(Stop::without_waiting)
             }
         }
     }
@@ -140,14 +141,25 @@ impl Verifier {
                 failures.push((issuer.name().to_owned(), error));
             }
         }
-        if failures.is_empty() { Ok(()) } else { Err(WarmUpError::new(failures)) }
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(WarmUpError::new(failures))
+        }
     }
 
     /// How each issuer's keys are doing, in the order configured. Takes no lock and does no I/O.
     #[must_use]
     pub fn status(&self) -> Status {
         let now = self.0.clock.now();
-        Status { issuers: self.0.issuers.iter().map(|issuer| issuer.status(now)).collect() }
+        Status {
+            issuers: self
+                .0
+                .issuers
+                .iter()
+                .map(|issuer| issuer.status(now))
+                .collect(),
+        }
     }
 
     /// The pipeline, a line a stage. `waited` is what a fetch came to that this call has waited for.
@@ -175,7 +187,9 @@ impl Verifier {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("issuers", &self.0.issuers).finish_non_exhaustive()
+        f.debug_struct("Verifier")
+            .field("issuers", &self.0.issuers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -185,7 +199,10 @@ pub(crate) enum Attempt {
     /// The verdict.
     Done(Result<VerifiedToken, VerifyError>),
     /// Keys are needed that only a fetch can bring: await [`Verifier::verify`].
-    #[cfg_attr(not(feature = "remote"), expect(dead_code, reason = "fixed keys are never waited for"))]
+    #[cfg_attr(
+        not(feature = "remote"),
+        expect(dead_code, reason = "fixed keys are never waited for")
+    )]
     Wait,
 }
 
@@ -200,9 +217,15 @@ enum Stop<'v> {
     Refused(VerifyError),
     /// A fetch may bring the key.
     #[cfg(feature = "remote")]
-    Wait { keys: &'v RemoteKeySet, reason: Reason },
+    Wait {
+        keys: &'v RemoteKeySet,
+        reason: Reason,
+    },
     #[cfg(not(feature = "remote"))]
-    #[expect(dead_code, reason = "keeps the lifetime where nothing is ever waited for")]
+    #[expect(
+        dead_code,
+        reason = "keeps the lifetime where nothing is ever waited for"
+    )]
     Never(std::convert::Infallible, std::marker::PhantomData<&'v ()>),
 }
 
@@ -245,7 +268,11 @@ impl From<VerifyError> for Stop<'_> {
 /// let payload = verify_jws(jws, &keys, &[Algorithm::Es256])?.into_payload();
 /// # Ok(()) }
 /// ```
-pub fn verify_jws(jws: &str, keys: &KeySet, algorithms: &[Algorithm]) -> Result<VerifiedJws, VerifyError> {
+pub fn verify_jws(
+    jws: &str,
+    keys: &KeySet,
+    algorithms: &[Algorithm],
+) -> Result<VerifiedJws, VerifyError> {
     let jws = CompactJws::parse(jws)?;
     if !algorithms.contains(&jws.header().algorithm()) {
         return Err(VerifyError::AlgorithmNotAllowed);

@@ -52,7 +52,13 @@ pub struct IssuerStatus {
 
 impl IssuerStatus {
     pub(super) fn new(issuer: Arc<str>, state: KeyState, keys: KeySet) -> Self {
-        Self { issuer, state, keys, age: None, last_error: None }
+        Self {
+            issuer,
+            state,
+            keys,
+            age: None,
+            last_error: None,
+        }
     }
 
     #[cfg(feature = "remote")]
@@ -63,7 +69,13 @@ impl IssuerStatus {
             (Some(_), true, true) => KeyState::Fresh,
             (Some(_), true, false) => KeyState::Stale,
         };
-        Self { issuer, state, keys: status.keys, age: status.age, last_error: status.last_error }
+        Self {
+            issuer,
+            state,
+            keys: status.keys,
+            age: status.age,
+            last_error: status.last_error,
+        }
     }
 
     /// The configured issuer.

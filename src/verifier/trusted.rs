@@ -38,13 +38,21 @@ pub(super) enum IssuerKeys {
 impl TrustedIssuers {
     pub(super) fn new(issuers: Vec<TrustedIssuer>) -> Self {
         let in_order: Vec<_> = issuers.into_iter().map(Arc::new).collect();
-        let by_name =
-            in_order.iter().map(|issuer| (Arc::clone(&issuer.validation.issuer), Arc::clone(issuer))).collect();
+        let by_name = in_order
+            .iter()
+            .map(|issuer| (Arc::clone(&issuer.validation.issuer), Arc::clone(issuer)))
+            .collect();
         Self { in_order, by_name }
     }
 
-    pub(super) fn trusted(&self, issuer: &UnverifiedIssuer<'_>) -> Result<&TrustedIssuer, VerifyError> {
-        issuer.look_up(&self.by_name).map(AsRef::as_ref).ok_or(VerifyError::UntrustedIssuer)
+    pub(super) fn trusted(
+        &self,
+        issuer: &UnverifiedIssuer<'_>,
+    ) -> Result<&TrustedIssuer, VerifyError> {
+        issuer
+            .look_up(&self.by_name)
+            .map(AsRef::as_ref)
+            .ok_or(VerifyError::UntrustedIssuer)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
@@ -54,7 +62,9 @@ impl TrustedIssuers {
 
 impl fmt::Debug for TrustedIssuers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter().map(TrustedIssuer::name)).finish()
+        f.debug_list()
+            .entries(self.iter().map(TrustedIssuer::name))
+            .finish()
     }
 }
 
@@ -64,7 +74,11 @@ impl TrustedIssuer {
     }
 
     pub(super) fn allow(&self, algorithm: Algorithm) -> Result<(), VerifyError> {
-        if self.algorithms.contains(&algorithm) { Ok(()) } else { Err(VerifyError::AlgorithmNotAllowed) }
+        if self.algorithms.contains(&algorithm) {
+            Ok(())
+        } else {
+            Err(VerifyError::AlgorithmNotAllowed)
+        }
     }
 
     /// Selects the key and checks the signature with it.
@@ -85,7 +99,11 @@ impl TrustedIssuer {
         }
     }
 
-    pub(super) fn validate(&self, jwt: VerifiedJwt, now: Now) -> Result<VerifiedToken, VerifyError> {
+    pub(super) fn validate(
+        &self,
+        jwt: VerifiedJwt,
+        now: Now,
+    ) -> Result<VerifiedToken, VerifyError> {
         self.validation.validate(jwt, now.wall)
     }
 
@@ -119,11 +137,18 @@ fn verify_remote<'v>(
     waited: Waited<'_>,
 ) -> Result<VerifiedJwt, Stop<'v>> {
     let snapshot = keys.current(now, waited).map_err(|no_keys| match no_keys {
-        NoKeys::Wait => Stop::Wait { keys, reason: Reason::Schedule },
+        NoKeys::Wait => Stop::Wait {
+            keys,
+            reason: Reason::Schedule,
+        },
         NoKeys::Refuse(error) => Stop::Refused(VerifyError::KeysUnavailable(error)),
     })?;
     let names_a_key = jwt.header().key_id().is_some();
-    let missed = match snapshot.keys().select(jwt.header()).and_then(|candidates| jwt.verify(&candidates)) {
+    let missed = match snapshot
+        .keys()
+        .select(jwt.header())
+        .and_then(|candidates| jwt.verify(&candidates))
+    {
         Ok(jwt) => return Ok(jwt),
         Err(error @ VerifyError::UnknownKey) => error,
         // Without a kid, "no key verifies it" is all that an unknown key looks like.
@@ -134,9 +159,14 @@ fn verify_remote<'v>(
         Some(Ok(())) => Err(missed.into()),
         Some(Err(error)) => Err(VerifyError::KeysUnavailable(error.clone()).into()),
         None => match snapshot.decide_unknown_key(now) {
-            UnknownKey::Fetch => Err(Stop::Wait { keys, reason: Reason::UnknownKey }),
+            UnknownKey::Fetch => Err(Stop::Wait {
+                keys,
+                reason: Reason::UnknownKey,
+            }),
             UnknownKey::Unknown => Err(missed.into()),
-            UnknownKey::Unavailable => Err(VerifyError::KeysUnavailable(snapshot.cooling_down(now)).into()),
+            UnknownKey::Unavailable => {
+                Err(VerifyError::KeysUnavailable(snapshot.cooling_down(now)).into())
+            }
         },
     }
 }

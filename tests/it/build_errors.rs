@@ -16,7 +16,9 @@ fn audience() -> Audience {
 
 #[track_caller]
 fn check(issuers: impl IntoIterator<Item = Issuer>, variant: &str, says: &[&str]) {
-    let builder = issuers.into_iter().fold(Verifier::builder(), portcullis::VerifierBuilder::issuer);
+    let builder = issuers
+        .into_iter()
+        .fold(Verifier::builder(), portcullis::VerifierBuilder::issuer);
     let error = builder.build().expect_err("must not build");
     assert!(format!("{error:?}").starts_with(variant), "{error:?}");
     let text = error.to_string();
@@ -45,7 +47,11 @@ fn the_usual_configurations_build() {
 #[test]
 fn issuers_are_given_and_differ() {
     check([], "NoIssuer", &["VerifierBuilder::issuer"]);
-    check([Issuer::discover("", audience())], "EmptyIssuer", &["iss claim"]);
+    check(
+        [Issuer::discover("", audience())],
+        "EmptyIssuer",
+        &["iss claim"],
+    );
     check([issuer(), issuer()], "DuplicateIssuer", &[ISSUER, "twice"]);
     let by_uri = Issuer::jwks_uri(ISSUER, "https://id.example.com/keys", audience());
     check([issuer(), by_uri], "DuplicateIssuer", &[ISSUER]);
@@ -62,10 +68,22 @@ fn only_https_is_fetched() {
         "id.example.com",
         "file:///etc/passwd",
     ] {
-        check([Issuer::discover(issuer, audience())], "ForbiddenUrl", &["the URL"]);
-        check([Issuer::jwks_uri(ISSUER, issuer, audience())], "ForbiddenUrl", &["jwks_uri", ISSUER]);
+        check(
+            [Issuer::discover(issuer, audience())],
+            "ForbiddenUrl",
+            &["the URL"],
+        );
+        check(
+            [Issuer::jwks_uri(ISSUER, issuer, audience())],
+            "ForbiddenUrl",
+            &["jwks_uri", ISSUER],
+        );
     }
-    check([Issuer::discover("http://id.example.com", audience())], "ForbiddenUrl", &["https"]);
+    check(
+        [Issuer::discover("http://id.example.com", audience())],
+        "ForbiddenUrl",
+        &["https"],
+    );
 }
 
 #[test]
@@ -78,27 +96,59 @@ fn urls_carry_no_credentials() {
 
 #[test]
 fn an_audience_is_named() {
-    for audience in [Audience::of(""), Audience::any_of([""; 0]), Audience::any_of(["api", ""])] {
-        check([Issuer::discover(ISSUER, audience)], "EmptyAudience", &[ISSUER, "dangerously_any"]);
+    for audience in [
+        Audience::of(""),
+        Audience::any_of([""; 0]),
+        Audience::any_of(["api", ""]),
+    ] {
+        check(
+            [Issuer::discover(ISSUER, audience)],
+            "EmptyAudience",
+            &[ISSUER, "dangerously_any"],
+        );
     }
 }
 
 #[test]
 fn settings_are_within_their_bounds() {
-    check([issuer().algorithms([])], "NoAlgorithms", &[ISSUER, "Issuer::algorithms"]);
+    check(
+        [issuer().algorithms([])],
+        "NoAlgorithms",
+        &[ISSUER, "Issuer::algorithms"],
+    );
     let leeway = Duration::from_secs(300) + Duration::from_nanos(1);
     check([issuer().leeway(leeway)], "LeewayTooLong", &[ISSUER, "300"]);
-    check([issuer().max_token_age(Duration::ZERO)], "ZeroMaxTokenAge", &[ISSUER]);
-    check([issuer().require_claims([""])], "EmptyName", &["required claim"]);
-    check([issuer().token_type(TokenType::Exactly("".into()))], "EmptyName", &["token type"]);
+    check(
+        [issuer().max_token_age(Duration::ZERO)],
+        "ZeroMaxTokenAge",
+        &[ISSUER],
+    );
+    check(
+        [issuer().require_claims([""])],
+        "EmptyName",
+        &["required claim"],
+    );
+    check(
+        [issuer().token_type(TokenType::Exactly("".into()))],
+        "EmptyName",
+        &["token type"],
+    );
 }
 
 #[test]
 fn fixed_keys_have_a_usable_one() {
     let empty = KeySet::from_json(br#"{"keys":[]}"#).unwrap();
-    check([Issuer::keys(ISSUER, empty, audience())], "NoUsableKey", &[ISSUER, "empty"]);
+    check(
+        [Issuer::keys(ISSUER, empty, audience())],
+        "NoUsableKey",
+        &[ISSUER, "empty"],
+    );
     let symmetric = KeySet::from_json(br#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#).unwrap();
-    check([Issuer::keys(ISSUER, symmetric, audience())], "NoUsableKey", &["symmetric"]);
+    check(
+        [Issuer::keys(ISSUER, symmetric, audience())],
+        "NoUsableKey",
+        &["symmetric"],
+    );
 }
 
 #[test]
@@ -106,5 +156,8 @@ fn building_needs_neither_runtime_nor_network() {
     let verifier = Verifier::new(issuer().algorithms([Algorithm::Es256])).unwrap();
     let error = verifier.verify_now("a.b.c").unwrap_err();
     assert_eq!(error.reason(), "malformed");
-    assert!(matches!(Verifier::builder().build(), Err(BuildError::NoIssuer)));
+    assert!(matches!(
+        Verifier::builder().build(),
+        Err(BuildError::NoIssuer)
+    ));
 }

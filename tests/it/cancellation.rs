@@ -26,7 +26,10 @@ async fn a_fetch_outlives_the_caller_that_started_it() {
         let (verifier, token) = (verifier.clone(), token.clone());
         async move { verifier.verify(&token).await.map(drop) }
     });
-    let outcome = tokio::time::timeout(Duration::from_secs(6), follower).await.unwrap().unwrap();
+    let outcome = tokio::time::timeout(Duration::from_secs(6), follower)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(reason(&outcome), "keys_unavailable");
     assert_eq!(issuer.requests().total(), 1);
 }
@@ -45,7 +48,10 @@ async fn a_thousand_callers_cause_one_fetch() {
     for caller in callers {
         assert_eq!(reason(&caller.await.unwrap()), "accepted");
     }
-    assert_eq!((issuer.requests().discovery(), issuer.requests().jwks()), (1, 1));
+    assert_eq!(
+        (issuer.requests().discovery(), issuer.requests().jwks()),
+        (1, 1)
+    );
 }
 
 #[test]

@@ -21,12 +21,21 @@ impl Gate {
         let clock = VirtualClock::at_unix(NOW);
         let issuer = TestIssuer::start().await.unwrap().with_clock(clock.clone());
         let trusted = configure(discovered(&issuer));
-        let verifier = Verifier::builder().issuer(trusted).clock(clock).build().unwrap();
+        let verifier = Verifier::builder()
+            .issuer(trusted)
+            .clock(clock)
+            .build()
+            .unwrap();
         Self { issuer, verifier }
     }
 
-    async fn verify(&self, change: impl FnOnce(TokenBuilder) -> TokenBuilder) -> Result<VerifiedToken, VerifyError> {
-        self.verifier.verify(&change(self.issuer.token()).sign()).await
+    async fn verify(
+        &self,
+        change: impl FnOnce(TokenBuilder) -> TokenBuilder,
+    ) -> Result<VerifiedToken, VerifyError> {
+        self.verifier
+            .verify(&change(self.issuer.token()).sign())
+            .await
     }
 
     #[track_caller]
@@ -57,10 +66,36 @@ async fn a_claim_of_the_wrong_type_is_never_an_absent_one() {
     let texts = ["iss", "sub", "jti", "client_id", "azp", "acr"];
     let dates = ["exp", "nbf", "iat", "auth_time"];
     let lists = ["aud", "scope", "scp", "amr"];
-    let not_text = [json!(null), json!(true), json!(7), json!({}), json!([]), json!(["a"])];
-    let not_date = [json!(null), json!(true), json!("1"), json!(""), json!([]), json!({})];
-    let not_list = [json!(null), json!(true), json!(7), json!({}), json!([7]), json!(["a", null]), json!([["a"]])];
-    for (claims, values) in [(&texts[..], &not_text[..]), (&dates, &not_date), (&lists, &not_list)] {
+    let not_text = [
+        json!(null),
+        json!(true),
+        json!(7),
+        json!({}),
+        json!([]),
+        json!(["a"]),
+    ];
+    let not_date = [
+        json!(null),
+        json!(true),
+        json!("1"),
+        json!(""),
+        json!([]),
+        json!({}),
+    ];
+    let not_list = [
+        json!(null),
+        json!(true),
+        json!(7),
+        json!({}),
+        json!([7]),
+        json!(["a", null]),
+        json!([["a"]]),
+    ];
+    for (claims, values) in [
+        (&texts[..], &not_text[..]),
+        (&dates, &not_date),
+        (&lists, &not_list),
+    ] {
         for claim in claims {
             for value in values {
                 let outcome = gate.verify(|token| token.claim(claim, value)).await;
@@ -96,7 +131,11 @@ async fn times_are_judged_to_the_second_and_leeway_counts_once() {
             ("iat", NOW + leeway + 1, "issued_in_future"),
         ] {
             let outcome = gate.verify(|token| token.claim(claim, seconds)).await;
-            gate.check(&format!("{claim} = {seconds} with {leeway} s"), &outcome, expected);
+            gate.check(
+                &format!("{claim} = {seconds} with {leeway} s"),
+                &outcome,
+                expected,
+            );
         }
     }
 }
@@ -122,7 +161,11 @@ async fn numbers_at_the_edge_neither_wrap_nor_panic() {
         ("nbf", "-18446744073709551615", "accepted"),
         ("iat", "1e300", "issued_in_future"),
     ] {
-        let others = if claim == "exp" { String::new() } else { format!(r#","exp":{}"#, NOW + 60) };
+        let others = if claim == "exp" {
+            String::new()
+        } else {
+            format!(r#","exp":{}"#, NOW + 60)
+        };
         let payload = format!(
             r#"{{"iss":"{}","aud":"{AUDIENCE}","sub":"alice","{claim}":{number}{others}}}"#,
             gate.issuer.issuer()
@@ -151,9 +194,16 @@ async fn an_audience_is_an_exact_member() {
         let outcome = gate.verify(|token| token.claim("aud", &audience)).await;
         gate.check(&audience.to_string(), &outcome, expected);
     }
-    let any = Verifier::new(Issuer::discover(gate.issuer.issuer(), Audience::dangerously_any())).unwrap();
+    let any = Verifier::new(Issuer::discover(
+        gate.issuer.issuer(),
+        Audience::dangerously_any(),
+    ))
+    .unwrap();
     let token = TestIssuer::start().await.unwrap();
-    assert_eq!(reason(&any.verify(&token.token().sign()).await), "untrusted_issuer");
+    assert_eq!(
+        reason(&any.verify(&token.token().sign()).await),
+        "untrusted_issuer"
+    );
 }
 
 #[tokio::test]
@@ -214,27 +264,57 @@ async fn other_kinds_of_jwt_are_refused() {
 async fn rfc_9068_can_be_demanded_in_full() {
     let gate = Gate::new(|issuer| issuer.token_type(TokenType::AccessToken)).await;
     gate.check("complete", &gate.verify(|token| token).await, "accepted");
-    gate.check("typ JWT", &gate.verify(|token| token.token_type("JWT")).await, "wrong_type");
-    gate.check("no typ", &gate.verify(TokenBuilder::without_token_type).await, "wrong_type");
+    gate.check(
+        "typ JWT",
+        &gate.verify(|token| token.token_type("JWT")).await,
+        "wrong_type",
+    );
+    gate.check(
+        "no typ",
+        &gate.verify(TokenBuilder::without_token_type).await,
+        "wrong_type",
+    );
     for claim in ["sub", "client_id", "iat", "jti"] {
-        gate.check(claim, &gate.verify(|token| token.without_claim(claim)).await, "missing_claim");
+        gate.check(
+            claim,
+            &gate.verify(|token| token.without_claim(claim)).await,
+            "missing_claim",
+        );
     }
 }
 
 #[tokio::test]
 async fn a_type_can_be_exact_or_anything() {
-    let exact = Gate::new(|issuer| issuer.token_type(TokenType::Exactly("custom+jwt".into()))).await;
-    let accepted = exact.verify(|token| token.token_type("application/custom+jwt").claim("events", 1)).await;
+    let exact =
+        Gate::new(|issuer| issuer.token_type(TokenType::Exactly("custom+jwt".into()))).await;
+    let accepted = exact
+        .verify(|token| {
+            token
+                .token_type("application/custom+jwt")
+                .claim("events", 1)
+        })
+        .await;
     exact.check("custom", &accepted, "accepted");
     exact.check("at+jwt", &exact.verify(|token| token).await, "wrong_type");
     let any = Gate::new(|issuer| issuer.token_type(TokenType::DangerouslyAny)).await;
-    any.check("any", &any.verify(|token| token.token_type("x").claim("at_hash", "y")).await, "accepted");
+    any.check(
+        "any",
+        &any.verify(|token| token.token_type("x").claim("at_hash", "y"))
+            .await,
+        "accepted",
+    );
 }
 
 #[tokio::test]
 async fn a_bound_token_is_refused_whatever_it_is_bound_to() {
     let gate = Gate::new(|issuer| issuer).await;
-    for cnf in [json!({ "jkt": "x" }), json!({}), json!(null), json!("x"), json!({ "new": 1 })] {
+    for cnf in [
+        json!({ "jkt": "x" }),
+        json!({}),
+        json!(null),
+        json!("x"),
+        json!({ "new": 1 }),
+    ] {
         let outcome = gate.verify(|token| token.claim("cnf", &cnf)).await;
         gate.check(&cnf.to_string(), &outcome, "binding_required");
     }
@@ -244,22 +324,48 @@ async fn a_bound_token_is_refused_whatever_it_is_bound_to() {
 async fn more_claims_can_be_required() {
     let gate = Gate::new(|issuer| issuer.require_claims(["tenant", "jti"])).await;
     gate.check("absent", &gate.verify(|token| token).await, "missing_claim");
-    let null = gate.verify(|token| token.claim("tenant", Value::Null)).await;
+    let null = gate
+        .verify(|token| token.claim("tenant", Value::Null))
+        .await;
     gate.check("null", &null, "missing_claim");
     let present = gate.verify(|token| token.claim("tenant", "acme")).await;
     gate.check("present", &present, "accepted");
-    let absent = gate.verify(|token| token.claim("tenant", "acme").without_claim("jti")).await;
+    let absent = gate
+        .verify(|token| token.claim("tenant", "acme").without_claim("jti"))
+        .await;
     gate.check("jti", &absent, "missing_claim");
 }
 
 #[tokio::test]
 async fn a_maximum_age_counts_from_iat() {
-    let gate =
-        Gate::new(|issuer| issuer.leeway(Duration::ZERO).max_token_age(Duration::from_secs(600))).await;
-    gate.check("old", &gate.verify(|token| token.claim("iat", NOW - 601)).await, "too_old");
-    gate.check("just", &gate.verify(|token| token.claim("iat", NOW - 600)).await, "accepted");
-    gate.check("no iat", &gate.verify(|token| token.without_claim("iat")).await, "missing_claim");
-    let milliseconds = gate.verify(|token| token.claim("iat", NOW - 601).claim("exp", (NOW + 60) * 1_000)).await;
+    let gate = Gate::new(|issuer| {
+        issuer
+            .leeway(Duration::ZERO)
+            .max_token_age(Duration::from_secs(600))
+    })
+    .await;
+    gate.check(
+        "old",
+        &gate.verify(|token| token.claim("iat", NOW - 601)).await,
+        "too_old",
+    );
+    gate.check(
+        "just",
+        &gate.verify(|token| token.claim("iat", NOW - 600)).await,
+        "accepted",
+    );
+    gate.check(
+        "no iat",
+        &gate.verify(|token| token.without_claim("iat")).await,
+        "missing_claim",
+    );
+    let milliseconds = gate
+        .verify(|token| {
+            token
+                .claim("iat", NOW - 601)
+                .claim("exp", (NOW + 60) * 1_000)
+        })
+        .await;
     gate.check("exp in milliseconds", &milliseconds, "too_old");
 }
 
@@ -275,7 +381,10 @@ async fn a_verified_token_shows_what_it_holds() {
                 .claim("acr", "gold")
                 .claim("amr", ["pwd", "otp"])
                 .claim("auth_time", NOW - 5)
-                .claim("act", json!({ "sub": "robot", "act": { "sub": "earlier" } }))
+                .claim(
+                    "act",
+                    json!({ "sub": "robot", "act": { "sub": "earlier" } }),
+                )
                 .claim("tenant", json!({ "id": 7 }))
         })
         .await
@@ -283,18 +392,33 @@ async fn a_verified_token_shows_what_it_holds() {
     assert_eq!(token.subject(), Some("ali\"ce"));
     assert_eq!(token.issuer(), gate.issuer.issuer());
     assert_eq!(token.audience().collect::<Vec<_>>(), [AUDIENCE]);
-    assert_eq!(token.issued_at(), Some(UNIX_EPOCH + Duration::from_secs(NOW)));
+    assert_eq!(
+        token.issued_at(),
+        Some(UNIX_EPOCH + Duration::from_secs(NOW))
+    );
     assert!(token.expires_at() > UNIX_EPOCH + Duration::from_secs(NOW));
-    assert_eq!(token.scopes().iter().collect::<Vec<_>>(), ["orders:read", "orders:write"]);
+    assert_eq!(
+        token.scopes().iter().collect::<Vec<_>>(),
+        ["orders:read", "orders:write"]
+    );
     assert!(token.scopes().contains("orders:read") && !token.scopes().contains("orders"));
     assert_eq!(token.roles().unwrap(), ["admin"]);
     let authentication = token.authentication();
     assert_eq!(authentication.acr(), Some("gold"));
     assert_eq!(authentication.amr().collect::<Vec<_>>(), ["pwd", "otp"]);
-    assert_eq!(authentication.auth_time(), Some(UNIX_EPOCH + Duration::from_secs(NOW - 5)));
-    assert_eq!(token.actor().unwrap().unwrap().subject.as_deref(), Some("robot"));
+    assert_eq!(
+        authentication.auth_time(),
+        Some(UNIX_EPOCH + Duration::from_secs(NOW - 5))
+    );
+    assert_eq!(
+        token.actor().unwrap().unwrap().subject.as_deref(),
+        Some("robot")
+    );
     assert!(token.confirmation().unwrap().is_none());
-    assert_eq!(token.claim::<Value>("tenant").unwrap(), Some(json!({ "id": 7 })));
+    assert_eq!(
+        token.claim::<Value>("tenant").unwrap(),
+        Some(json!({ "id": 7 }))
+    );
     assert_eq!(token.claim::<Value>("absent").unwrap(), None);
     assert_eq!(token.claim::<u32>("tenant").unwrap_err().name(), "tenant");
 
@@ -304,7 +428,10 @@ async fn a_verified_token_shows_what_it_holds() {
     }
     let mine = token.claims::<Mine>().unwrap();
     assert_eq!(mine.acr, "gold");
-    assert!(std::sync::Arc::ptr_eq(&mine, &token.clone().claims::<Mine>().unwrap()));
+    assert!(std::sync::Arc::ptr_eq(
+        &mine,
+        &token.clone().claims::<Mine>().unwrap()
+    ));
     assert_eq!(token.claims::<Vec<u8>>().unwrap_err().name(), "*");
 }
 
@@ -319,9 +446,19 @@ async fn scopes_come_in_three_shapes() {
         ("scope", json!(""), &[]),
         ("scope", json!(["a b"]), &["a b"]),
     ] {
-        let token = gate.verify(|token| token.without_claim("scope").claim(claim, &value)).await.unwrap();
-        assert_eq!(token.scopes().iter().collect::<Vec<_>>(), expected, "{claim}: {value}");
+        let token = gate
+            .verify(|token| token.without_claim("scope").claim(claim, &value))
+            .await
+            .unwrap();
+        assert_eq!(
+            token.scopes().iter().collect::<Vec<_>>(),
+            expected,
+            "{claim}: {value}"
+        );
     }
-    let both = gate.verify(|token| token.scope("a").claim("scp", "b")).await.unwrap();
+    let both = gate
+        .verify(|token| token.scope("a").claim("scp", "b"))
+        .await
+        .unwrap();
     assert_eq!(both.scopes().iter().collect::<Vec<_>>(), ["a"]);
 }

@@ -15,7 +15,12 @@ use crate::support::vectors;
 /// Runs the driver over these lines; `cargo test` has built it beside this test.
 fn drive(lines: impl IntoIterator<Item = String>) -> Vec<Value> {
     let tests = std::env::current_exe().unwrap();
-    let driver = tests.parent().unwrap().parent().unwrap().join("examples/conformance");
+    let driver = tests
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples/conformance");
     let mut child = Command::new(&driver)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -31,7 +36,11 @@ fn drive(lines: impl IntoIterator<Item = String>) -> Vec<Value> {
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[track_caller]
@@ -44,7 +53,11 @@ fn check(verdict: &Value, id: &Value, reason: Option<&str>) {
 #[tokio::test]
 async fn a_case_is_judged_by_its_own_settings() {
     let issuer = TestIssuer::start().await.unwrap();
-    let token = issuer.token().subject("alice").claim("iat", 1_000).claim("exp", 2_000);
+    let token = issuer
+        .token()
+        .subject("alice")
+        .claim("iat", 1_000)
+        .claim("exp", 2_000);
     let at_jwt = token.clone().sign();
     let typed = token.token_type("x+jwt").sign();
     let case = |token: &str, change: Value| {
@@ -53,7 +66,9 @@ async fn a_case_is_judged_by_its_own_settings() {
             "id": change, "token": token, "jwks": jwks,
             "issuer": issuer.issuer(), "audience": AUDIENCE, "now": 1_500,
         });
-        case.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        case.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
         case
     };
     let cases = [
@@ -63,27 +78,67 @@ async fn a_case_is_judged_by_its_own_settings() {
         (&at_jwt, json!({ "now": 2_000, "leeway": 1 }), None),
         (&at_jwt, json!({ "now": 999 }), Some("issued_in_future")),
         (&at_jwt, json!({ "now": -1 }), Some("issued_in_future")),
-        (&at_jwt, json!({ "audience": "other" }), Some("audience_mismatch")),
-        (&at_jwt, json!({ "issuer": "https://other.test" }), Some("untrusted_issuer")),
-        (&at_jwt, json!({ "algorithms": ["ES256", "HS256", "XY"] }), None),
-        (&at_jwt, json!({ "algorithms": ["RS256"] }), Some("algorithm_not_allowed")),
-        (&at_jwt, json!({ "algorithms": ["none", "HS256"] }), Some("algorithm_not_allowed")),
-        (&at_jwt, json!({ "algorithms": [] }), Some("algorithm_not_allowed")),
+        (
+            &at_jwt,
+            json!({ "audience": "other" }),
+            Some("audience_mismatch"),
+        ),
+        (
+            &at_jwt,
+            json!({ "issuer": "https://other.test" }),
+            Some("untrusted_issuer"),
+        ),
+        (
+            &at_jwt,
+            json!({ "algorithms": ["ES256", "HS256", "XY"] }),
+            None,
+        ),
+        (
+            &at_jwt,
+            json!({ "algorithms": ["RS256"] }),
+            Some("algorithm_not_allowed"),
+        ),
+        (
+            &at_jwt,
+            json!({ "algorithms": ["none", "HS256"] }),
+            Some("algorithm_not_allowed"),
+        ),
+        (
+            &at_jwt,
+            json!({ "algorithms": [] }),
+            Some("algorithm_not_allowed"),
+        ),
         (&at_jwt, json!({ "require": ["jti"] }), None),
-        (&at_jwt, json!({ "require": ["tenant"] }), Some("missing_claim")),
+        (
+            &at_jwt,
+            json!({ "require": ["tenant"] }),
+            Some("missing_claim"),
+        ),
         (&at_jwt, json!({ "typ": "at+jwt" }), None),
         (&typed, json!({}), Some("wrong_type")),
         (&typed, json!({ "typ": "any" }), None),
         (&typed, json!({ "typ": "at+jwt" }), Some("wrong_type")),
         (&typed, json!({ "mode": "jws" }), None),
-        (&at_jwt, json!({ "jwks": { "keys": [] } }), Some("unknown_key")),
-        (&at_jwt, json!({ "jwks": "not a set" }), Some("keys_unavailable")),
+        (
+            &at_jwt,
+            json!({ "jwks": { "keys": [] } }),
+            Some("unknown_key"),
+        ),
+        (
+            &at_jwt,
+            json!({ "jwks": "not a set" }),
+            Some("keys_unavailable"),
+        ),
         (&at_jwt, json!({ "leeway": 301 }), Some("bad_case")),
         (&at_jwt, json!({ "mode": "else" }), Some("bad_case")),
         (&at_jwt, json!({ "now": "noon" }), Some("bad_case")),
         (&at_jwt, json!({ "issuer": null }), Some("bad_case")),
     ];
-    let verdicts = drive(cases.iter().map(|(token, change, _)| case(token, change.clone()).to_string()));
+    let verdicts = drive(
+        cases
+            .iter()
+            .map(|(token, change, _)| case(token, change.clone()).to_string()),
+    );
     assert_eq!(verdicts.len(), cases.len());
     for (verdict, (_, change, reason)) in verdicts.iter().zip(&cases) {
         let id = change.get("id").unwrap_or(change);
@@ -95,9 +150,23 @@ async fn a_case_is_judged_by_its_own_settings() {
 
 #[test]
 fn any_line_is_survived() {
-    let lines = ["[]", "null", "{", "{}", r#"{"id":7}"#, r#"{"id":{"a":1},"token":7}"#, "\u{0}", "é"];
+    let lines = [
+        "[]",
+        "null",
+        "{",
+        "{}",
+        r#"{"id":7}"#,
+        r#"{"id":{"a":1},"token":7}"#,
+        "\u{0}",
+        "é",
+    ];
     let deep = "[".repeat(100_000);
-    let verdicts = drive(lines.iter().map(|line| (*line).to_owned()).chain([deep, "x".repeat(1_000_000)]));
+    let verdicts = drive(
+        lines
+            .iter()
+            .map(|line| (*line).to_owned())
+            .chain([deep, "x".repeat(1_000_000)]),
+    );
     assert_eq!(verdicts.len(), lines.len() + 2);
     for verdict in &verdicts {
         assert_eq!(verdict["reason"], "bad_case", "{verdict}");
@@ -114,10 +183,13 @@ struct Example {
 
 /// The compact examples of RFC 7515, 7520 and 8037 with public keys, private members stripped.
 fn rfc_examples(vectors: &Path) -> Vec<Example> {
-    let read = |path: PathBuf| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
+    let read =
+        |path: PathBuf| -> Value { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() };
     let mut examples = Vec::new();
     let mut add = |name: String, token: &Value, jwk: &Value| {
-        let (Some(token), Some(jwk)) = (token.as_str(), jwk.as_object()) else { return };
+        let (Some(token), Some(jwk)) = (token.as_str(), jwk.as_object()) else {
+            return;
+        };
         if jwk.get("kty") == Some(&json!("oct")) {
             return;
         }
@@ -125,19 +197,37 @@ fn rfc_examples(vectors: &Path) -> Vec<Example> {
         for private in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
             jwk.remove(private);
         }
-        examples.push(Example { name, token: token.to_owned(), jwk: Value::Object(jwk) });
+        examples.push(Example {
+            name,
+            token: token.to_owned(),
+            jwk: Value::Object(jwk),
+        });
     };
-    for example in read(vectors.join("rfc-examples/jws-compact-examples.json")).as_array().unwrap() {
+    for example in read(vectors.join("rfc-examples/jws-compact-examples.json"))
+        .as_array()
+        .unwrap()
+    {
         if example["expect"] == "valid" {
-            add(example["name"].to_string(), &example["token"], &example["jwk"]);
+            add(
+                example["name"].to_string(),
+                &example["token"],
+                &example["jwk"],
+            );
         }
     }
     let cookbook = vectors.join("ietf-jose-cookbook");
-    let mut files: Vec<_> = fs::read_dir(cookbook.join("jws")).unwrap().map(|file| file.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(cookbook.join("jws"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
     files.push(cookbook.join("curve25519/jws.json"));
     for file in files {
         let example = read(file.clone());
-        add(file.display().to_string(), &example["output"]["compact"], &example["input"]["key"]);
+        add(
+            file.display().to_string(),
+            &example["output"]["compact"],
+            &example["input"]["key"],
+        );
     }
     examples
 }
@@ -158,7 +248,8 @@ fn the_rfcs_examples_verify_and_no_bit_of_them_can_change() {
     let mut cases = Vec::new();
     for example in &examples {
         let case = |token: &str, id: String| {
-            json!({ "id": id, "token": token, "jwks": { "keys": [example.jwk] }, "mode": "jws" }).to_string()
+            json!({ "id": id, "token": token, "jwks": { "keys": [example.jwk] }, "mode": "jws" })
+                .to_string()
         };
         cases.push(case(&example.token, "accepted".to_owned()));
         for (part, segment) in example.token.split('.').enumerate() {
@@ -166,8 +257,15 @@ fn the_rfcs_examples_verify_and_no_bit_of_them_can_change() {
             // Every bit of short parts, a few hundred of long ones, the first and last among them.
             let step = (bits / 300).max(1);
             for bit in (0..bits).step_by(step).chain([bits - 1]) {
-                let expected = if part == 2 { "invalid_signature" } else { "refused" };
-                cases.push(case(&flipped(&example.token, part, bit), expected.to_owned()));
+                let expected = if part == 2 {
+                    "invalid_signature"
+                } else {
+                    "refused"
+                };
+                cases.push(case(
+                    &flipped(&example.token, part, bit),
+                    expected.to_owned(),
+                ));
             }
         }
     }

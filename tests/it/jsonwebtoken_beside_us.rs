@@ -18,14 +18,17 @@ struct Claims {
 
 #[tokio::test]
 async fn both_verify_the_same_token_in_one_process() {
-    let issuer = TestIssuer::start_with([Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa]).await.unwrap();
+    let issuer = TestIssuer::start_with([Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa])
+        .await
+        .unwrap();
     let verifier = verifier(&issuer);
     let jwks: JwkSet = serde_json::from_str(&issuer.jwks()).unwrap();
     for algorithm in [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa] {
         let token = issuer.token().subject("alice").algorithm(algorithm).sign();
         let ours = verifier.verify(&token).await.unwrap();
 
-        let key = DecodingKey::from_jwk(jwks.find(ours.header().key_id().unwrap()).unwrap()).unwrap();
+        let key =
+            DecodingKey::from_jwk(jwks.find(ours.header().key_id().unwrap()).unwrap()).unwrap();
         let mut validation = Validation::new(algorithm.try_into().unwrap());
         validation.set_audience(&[AUDIENCE]);
         let theirs: TokenData<Claims> = jsonwebtoken::decode(&token, &key, &validation).unwrap();
@@ -40,11 +43,14 @@ async fn both_verify_the_same_token_in_one_process() {
 
 #[tokio::test]
 async fn a_jwk_set_of_theirs_becomes_keys_of_ours() {
-    let issuer = TestIssuer::start_with([Algorithm::Rs256, Algorithm::Es384]).await.unwrap();
+    let issuer = TestIssuer::start_with([Algorithm::Rs256, Algorithm::Es384])
+        .await
+        .unwrap();
     let jwks: JwkSet = serde_json::from_str(&issuer.jwks()).unwrap();
     let keys = KeySet::try_from(&jwks).unwrap();
     assert_eq!(keys.len(), 2);
-    let verifier = Verifier::new(Issuer::keys(issuer.issuer(), keys, Audience::of(AUDIENCE))).unwrap();
+    let verifier =
+        Verifier::new(Issuer::keys(issuer.issuer(), keys, Audience::of(AUDIENCE))).unwrap();
     for algorithm in [Algorithm::Rs256, Algorithm::Es384] {
         let token = issuer.token().algorithm(algorithm).sign();
         assert_eq!(reason(&verifier.verify_now(&token)), "accepted");
@@ -54,6 +60,9 @@ async fn a_jwk_set_of_theirs_becomes_keys_of_ours() {
 #[tokio::test]
 async fn a_token_whose_algorithm_they_lack_does_not_convert() {
     let issuer = TestIssuer::start_with([Algorithm::Es512]).await.unwrap();
-    let token = verifier(&issuer).verify(&issuer.token().sign()).await.unwrap();
+    let token = verifier(&issuer)
+        .verify(&issuer.token().sign())
+        .await
+        .unwrap();
     assert!(TokenData::<Claims>::try_from(&token).is_err());
 }

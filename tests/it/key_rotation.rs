@@ -35,7 +35,21 @@ async fn during_an_overlap_both_keys_pass() {
 async fn without_a_kid_a_new_key_is_found_too() {
     let issuer = TestIssuer::start().await.unwrap();
     let verifier = verifier(&issuer);
-    assert_eq!(reason(&verifier.verify(&issuer.token().without_key_id().sign()).await), "accepted");
+    assert_eq!(
+        reason(
+            &verifier
+                .verify(&issuer.token().without_key_id().sign())
+                .await
+        ),
+        "accepted"
+    );
     issuer.rotate();
-    assert_eq!(reason(&verifier.verify(&issuer.token().without_key_id().sign()).await), "accepted");
+    assert_eq!(
+        reason(
+            &verifier
+                .verify(&issuer.token().without_key_id().sign())
+                .await
+        ),
+        "accepted"
+    );
 }

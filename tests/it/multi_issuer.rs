@@ -6,8 +6,15 @@ use portcullis::testing::{Fault, TestIssuer};
 use crate::support::{discovered, reason};
 
 async fn two() -> (TestIssuer, TestIssuer, Verifier) {
-    let (a, b) = (TestIssuer::start().await.unwrap(), TestIssuer::start().await.unwrap());
-    let verifier = Verifier::builder().issuer(discovered(&a)).issuer(discovered(&b)).build().unwrap();
+    let (a, b) = (
+        TestIssuer::start().await.unwrap(),
+        TestIssuer::start().await.unwrap(),
+    );
+    let verifier = Verifier::builder()
+        .issuer(discovered(&a))
+        .issuer(discovered(&b))
+        .build()
+        .unwrap();
     (a, b, verifier)
 }
 
@@ -30,9 +37,13 @@ async fn a_key_verifies_its_own_issuers_tokens_only() {
         let key_of_a = verifier.verify(&a.token().sign()).await.unwrap();
         let key_of_a = key_of_a.header().key_id().unwrap();
         // B signs and claims to be A, once under its own kid and once under A's.
-        let outcome = verifier.verify(&b.token().issuer(a.issuer()).key_id(key_of_a).sign()).await;
+        let outcome = verifier
+            .verify(&b.token().issuer(a.issuer()).key_id(key_of_a).sign())
+            .await;
         assert_eq!(reason(&outcome), "invalid_signature");
-        let outcome = verifier.verify(&b.token().issuer(a.issuer()).key_id("of-b").sign()).await;
+        let outcome = verifier
+            .verify(&b.token().issuer(a.issuer()).key_id("of-b").sign())
+            .await;
         assert_eq!(reason(&outcome), "unknown_key");
     }
 }
@@ -46,7 +57,10 @@ async fn one_issuers_trouble_is_not_anothers() {
         async move { verifier.verify(&token).await.map(drop) }
     });
     a.until_requests(1).await;
-    assert_eq!(reason(&verifier.verify(&b.token().sign()).await), "accepted");
+    assert_eq!(
+        reason(&verifier.verify(&b.token().sign()).await),
+        "accepted"
+    );
     assert!(!waiting.is_finished());
     waiting.abort();
 }
@@ -62,6 +76,11 @@ async fn warming_up_reports_who_is_down_and_readies_the_others() {
     assert_eq!(reason(&verifier.verify_now(&b.token().sign())), "accepted");
     assert!(!verifier.status().is_ready());
 
-    let states: Vec<_> = verifier.status().issuers().iter().map(|issuer| issuer.key_count()).collect();
+    let states: Vec<_> = verifier
+        .status()
+        .issuers()
+        .iter()
+        .map(|issuer| issuer.key_count())
+        .collect();
     assert_eq!(states, [0, 1]);
 }

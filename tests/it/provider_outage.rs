@@ -56,7 +56,11 @@ async fn with_keys_known_tokens_pass_and_unknown_keys_are_nobodys_fault() {
         let unknown = verifier.verify(&issuer.token().key_id("new").sign()).await;
         assert_eq!(reason(&unknown), "keys_unavailable", "{name}");
         let again = verifier.verify(&issuer.token().key_id("new").sign()).await;
-        assert_eq!(reason(&again), "keys_unavailable", "{name}: no fetch is due, the last failed");
+        assert_eq!(
+            reason(&again),
+            "keys_unavailable",
+            "{name}: no fetch is due, the last failed"
+        );
         assert_eq!(reason(&verifier.verify(&known).await), "accepted", "{name}");
         assert_eq!(verifier.status().issuers()[0].state(), KeyState::Fresh);
     }
@@ -82,7 +86,8 @@ async fn metadata_of_another_issuer_is_refused() {
     let issuer = TestIssuer::start().await.unwrap();
     let verifier = verifier(&issuer);
     issuer.fail_with(Fault::WrongIssuer);
-    let Err(VerifyError::KeysUnavailable(error)) = verifier.verify(&issuer.token().sign()).await else {
+    let Err(VerifyError::KeysUnavailable(error)) = verifier.verify(&issuer.token().sign()).await
+    else {
         panic!("keys of a stranger");
     };
     assert_eq!(error.kind(), FetchErrorKind::IssuerMismatch);
@@ -94,5 +99,8 @@ async fn an_empty_set_is_an_answer_and_not_an_outage() {
     let issuer = TestIssuer::start().await.unwrap();
     let verifier = verifier(&issuer);
     issuer.fail_with(Fault::EmptyKeySet);
-    assert_eq!(reason(&verifier.verify(&issuer.token().sign()).await), "unknown_key");
+    assert_eq!(
+        reason(&verifier.verify(&issuer.token().sign()).await),
+        "unknown_key"
+    );
 }

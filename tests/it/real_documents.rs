@@ -18,8 +18,13 @@ fn every_real_key_set_parses_and_says_what_was_left_out() {
             continue;
         }
         documents += 1;
-        let keys = KeySet::from_json(&fs::read(&path).unwrap()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        println!("{}: {} keys", path.file_name().unwrap().to_string_lossy(), keys.len());
+        let keys = KeySet::from_json(&fs::read(&path).unwrap())
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        println!(
+            "{}: {} keys",
+            path.file_name().unwrap().to_string_lossy(),
+            keys.len()
+        );
         for skipped in keys.skipped() {
             println!("  left out: {skipped:?}");
             *reasons.entry(skipped.reason().to_string()).or_default() += 1;

@@ -36,8 +36,10 @@ fn everything_an_error_says(error: &VerifyError) -> String {
 async fn refusals_tell_nothing_of_the_token() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
 
     let issuer = TestIssuer::start().await.unwrap();
@@ -63,15 +65,23 @@ async fn refusals_tell_nothing_of_the_token() {
     for token in &hostile {
         let error = verifier.verify(token).await.unwrap_err();
         said.push_str(&everything_an_error_says(&error));
-        said.push_str(&everything_an_error_says(&verifier.verify_now(token).unwrap_err()));
+        said.push_str(&everything_an_error_says(
+            &verifier.verify_now(token).unwrap_err(),
+        ));
     }
     issuer.fail_with(Fault::Garbage);
-    said.push_str(&everything_an_error_says(&verifier.verify(&hostile[1]).await.unwrap_err()));
+    said.push_str(&everything_an_error_says(
+        &verifier.verify(&hostile[1]).await.unwrap_err(),
+    ));
     let good = issuer.token().subject(MARK).sign();
     issuer.recover();
     said.push_str(&format!("{verifier:?} {:?}", verifier.status()));
     if let Ok(token) = verifier.verify(&good).await {
-        said.push_str(&format!("{token:?} {:?} {:?}", token.scopes(), token.authentication()));
+        said.push_str(&format!(
+            "{token:?} {:?} {:?}",
+            token.scopes(),
+            token.authentication()
+        ));
     }
     let header = http::HeaderValue::from_str(&format!("Bearer {good}")).unwrap();
     let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, header)]);
@@ -79,11 +89,17 @@ async fn refusals_tell_nothing_of_the_token() {
 
     let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     for (place, text) in [("errors", &said), ("log", &logged)] {
-        assert!(!text.contains(MARK), "{place} show a mark of the token: {text}");
-        assert!(!text.contains('\u{1b}') || place == "log", "{place} show a control character");
+        assert!(
+            !text.contains(MARK),
+            "{place} show a mark of the token: {text}"
+        );
+        assert!(
+            !text.contains('\u{1b}') || place == "log",
+            "{place} show a control character"
+        );
         for token in hostile.iter().chain([&good]) {
-            for part in token.split('.').filter(|part| part.len() > 20) {
-                assert!(!text.contains(&part[..20]), "{place} show a part of a token");
+            for part in token.split('.').filter_map(|part| part.get(..20)) {
+                assert!(!text.contains(part), "{place} show a part of a token");
             }
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use portcullis::testing::{AUDIENCE, TestIssuer, VirtualClock};
 use portcullis::{
-    Audience, Fetch, FetchError, FetchErrorKind, FetchFuture, FetchRequest, FetchResponse, Issuer, KeyState,
-    Verifier,
+    Audience, Fetch, FetchError, FetchErrorKind, FetchFuture, FetchRequest, FetchResponse, Issuer,
+    KeyState, Verifier,
 };
 
 use crate::support::reason;
@@ -48,10 +48,23 @@ impl Scene {
         let clock = VirtualClock::at_unix(1_800_000_000);
         let issuer = TestIssuer::start().await.unwrap().with_clock(clock.clone());
         let network = Network::default();
-        let trusted = Issuer::jwks_uri(issuer.issuer(), "https://id.example.com/keys", Audience::of(AUDIENCE));
-        let verifier =
-            Verifier::builder().issuer(trusted).clock(clock.clone()).fetch(network.clone()).build().unwrap();
-        let scene = Self { issuer, clock, network, verifier };
+        let trusted = Issuer::jwks_uri(
+            issuer.issuer(),
+            "https://id.example.com/keys",
+            Audience::of(AUDIENCE),
+        );
+        let verifier = Verifier::builder()
+            .issuer(trusted)
+            .clock(clock.clone())
+            .fetch(network.clone())
+            .build()
+            .unwrap();
+        let scene = Self {
+            issuer,
+            clock,
+            network,
+            verifier,
+        };
         scene.publish();
         scene
     }
@@ -93,16 +106,27 @@ async fn an_idle_service_asks_nothing_and_a_busy_one_refreshes_ahead() {
     scene.settle().await;
     assert_eq!(scene.fetches(), 1, "fresh");
     scene.clock.advance(Duration::from_secs(150));
-    assert_eq!(scene.verifier.status().issuers()[0].state(), KeyState::Fresh);
+    assert_eq!(
+        scene.verifier.status().issuers()[0].state(),
+        KeyState::Fresh
+    );
     assert_eq!(scene.verify().await, "accepted");
     scene.settle().await;
-    assert_eq!(scene.fetches(), 2, "refreshed in the background before they were stale");
+    assert_eq!(
+        scene.fetches(),
+        2,
+        "refreshed in the background before they were stale"
+    );
 }
 
 #[tokio::test]
 async fn a_withdrawn_key_is_noticed_by_an_idle_service_at_its_first_request() {
     let scene = Scene::set().await;
-    let old = scene.issuer.token().expires_in(Duration::from_secs(86_400)).sign();
+    let old = scene
+        .issuer
+        .token()
+        .expires_in(Duration::from_secs(86_400))
+        .sign();
     assert_eq!(reason(&scene.verifier.verify(&old).await), "accepted");
     scene.issuer.rotate();
     scene.publish();
@@ -122,7 +146,10 @@ async fn an_outage_is_survived_for_a_day_and_no_longer() {
     }
     scene.clock.advance(Duration::from_secs(3_600));
     assert_eq!(scene.verify().await, "keys_unavailable");
-    assert_eq!(scene.verifier.status().issuers()[0].state(), KeyState::Overstayed);
+    assert_eq!(
+        scene.verifier.status().issuers()[0].state(),
+        KeyState::Overstayed
+    );
 
     scene.come_back();
     scene.clock.advance(Duration::from_secs(61));
@@ -146,7 +173,10 @@ async fn a_suspended_machine_does_not_think_its_keys_are_young() {
     let scene = Scene::set().await;
     assert_eq!(scene.verify().await, "accepted");
     scene.clock.suspend(Duration::from_secs(86_400));
-    assert_eq!(scene.verifier.status().issuers()[0].state(), KeyState::Overstayed);
+    assert_eq!(
+        scene.verifier.status().issuers()[0].state(),
+        KeyState::Overstayed
+    );
     scene.go_down();
     assert_eq!(scene.verify().await, "keys_unavailable");
 }
@@ -156,8 +186,13 @@ async fn a_wall_clock_set_back_keeps_keys_as_old_as_they_are() {
     let scene = Scene::set().await;
     assert_eq!(scene.verify().await, "accepted");
     scene.clock.advance(Duration::from_secs(601));
-    scene.clock.set_wall(std::time::UNIX_EPOCH + Duration::from_secs(1_799_000_000));
-    assert_eq!(scene.verifier.status().issuers()[0].state(), KeyState::Stale);
+    scene
+        .clock
+        .set_wall(std::time::UNIX_EPOCH + Duration::from_secs(1_799_000_000));
+    assert_eq!(
+        scene.verifier.status().issuers()[0].state(),
+        KeyState::Stale
+    );
 }
 
 #[tokio::test]
@@ -166,9 +201,23 @@ async fn unknown_keys_are_asked_for_at_growing_intervals() {
     assert_eq!(scene.verify().await, "accepted");
     let before = scene.fetches();
     let invented = || scene.issuer.token().key_id("invented").sign();
-    for (seconds, fetches) in [(0, 1), (9, 1), (10, 1), (1, 2), (39, 2), (1, 3), (59, 3), (1, 4), (59, 4), (1, 5)] {
+    for (seconds, fetches) in [
+        (0, 1),
+        (9, 1),
+        (10, 1),
+        (1, 2),
+        (39, 2),
+        (1, 3),
+        (59, 3),
+        (1, 4),
+        (59, 4),
+        (1, 5),
+    ] {
         scene.clock.advance(Duration::from_secs(seconds));
-        assert_eq!(reason(&scene.verifier.verify(&invented()).await), "unknown_key");
+        assert_eq!(
+            reason(&scene.verifier.verify(&invented()).await),
+            "unknown_key"
+        );
         assert_eq!(scene.fetches() - before, fetches, "after {seconds} s more");
     }
 }

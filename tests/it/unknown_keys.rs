@@ -8,7 +8,10 @@ use crate::support::{reason, verifier};
 async fn a_flood_of_invented_key_ids_is_one_fetch() {
     let issuer = TestIssuer::start().await.unwrap();
     let verifier = verifier(&issuer);
-    assert_eq!(reason(&verifier.verify(&issuer.token().sign()).await), "accepted");
+    assert_eq!(
+        reason(&verifier.verify(&issuer.token().sign()).await),
+        "accepted"
+    );
     let before = issuer.requests().jwks();
     for n in 0..1_000 {
         let token = issuer.token().key_id(&format!("invented-{n}")).sign();
@@ -16,7 +19,10 @@ async fn a_flood_of_invented_key_ids_is_one_fetch() {
         assert!(verifier.verify_now(&token).is_err());
     }
     assert_eq!(issuer.requests().jwks() - before, 1);
-    assert_eq!(reason(&verifier.verify(&issuer.token().sign()).await), "accepted");
+    assert_eq!(
+        reason(&verifier.verify(&issuer.token().sign()).await),
+        "accepted"
+    );
 }
 
 #[tokio::test]
@@ -34,13 +40,20 @@ async fn a_bad_signature_under_a_known_key_fetches_nothing() {
 
 #[tokio::test]
 async fn what_a_header_points_at_is_never_fetched() {
-    let (issuer, elsewhere) = (TestIssuer::start().await.unwrap(), TestIssuer::start().await.unwrap());
+    let (issuer, elsewhere) = (
+        TestIssuer::start().await.unwrap(),
+        TestIssuer::start().await.unwrap(),
+    );
     let verifier = verifier(&issuer);
     for member in ["jku", "x5u"] {
         let token = issuer.token().header(member, elsewhere.jwks_uri()).sign();
         assert_eq!(reason(&verifier.verify(&token).await), "accepted");
-        let forged = elsewhere.token().issuer(issuer.issuer()).header(member, elsewhere.jwks_uri()).sign();
-        assert_eq!(reason(&verifier.verify(&forged).await), "unknown_key");
+        let forged = elsewhere
+            .token()
+            .issuer(issuer.issuer())
+            .header(member, elsewhere.jwks_uri())
+            .sign();
+        assert_eq!(reason(&verifier.verify(&forged).await), "invalid_signature");
     }
     assert_eq!(elsewhere.requests().total(), 0);
 }

@@ -16,14 +16,20 @@ pub(crate) fn discovered(issuer: &TestIssuer) -> Issuer {
 
 /// The reason code, or `"accepted"`.
 pub(crate) fn reason<T>(outcome: &Result<T, VerifyError>) -> &'static str {
-    outcome.as_ref().err().map_or("accepted", VerifyError::reason)
+    outcome
+        .as_ref()
+        .err()
+        .map_or("accepted", VerifyError::reason)
 }
 
 /// The folder of public test vectors, if it is there; in CI it must be.
 pub(crate) fn vectors() -> Option<PathBuf> {
     let folder = std::env::var_os("PORTCULLIS_VECTORS").map(PathBuf::from);
     if folder.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "PORTCULLIS_VECTORS must name the vectors in CI");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "PORTCULLIS_VECTORS must name the vectors in CI"
+        );
         println!("vectors absent: set PORTCULLIS_VECTORS to run this test");
     }
     folder
