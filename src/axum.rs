@@ -51,7 +51,6 @@
 //! }
 //! ```
 
-use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -61,7 +60,7 @@ use ::axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::error::{ClaimError, ClaimName, VerifyError};
+use crate::error::{ClaimError, VerifyError};
 use crate::middleware::{Cause, Rejection, is_grpc, token, token_or_anonymous};
 use crate::token::VerifiedToken;
 
@@ -141,9 +140,7 @@ impl IntoResponse for Rejection {
 
 impl From<ClaimError> for Cause {
     fn from(error: ClaimError) -> Self {
-        Self::Token(VerifyError::InvalidClaim(ClaimName(Cow::Owned(
-            error.name().to_owned(),
-        ))))
+        Self::Token(VerifyError::invalid(error.name()))
     }
 }
 

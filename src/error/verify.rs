@@ -125,7 +125,7 @@ impl VerifyError {
         Self::MissingClaim(ClaimName(claim.into()))
     }
 
-    pub(crate) fn invalid(claim: &'static str) -> Self {
+    pub(crate) fn invalid(claim: impl Into<Arc<str>>) -> Self {
         Self::InvalidClaim(ClaimName(claim.into()))
     }
 }
