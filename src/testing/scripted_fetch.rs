@@ -71,7 +71,12 @@ impl ScriptedFetch {
 
     /// Answers so to one fetch of `url`, after those that were given before.
     pub fn answer_once(&self, url: &str, answer: Result<FetchResponse, FetchError>) {
-        self.0.scripts().entry(url.to_owned()).or_default().once.push_back(answer);
+        self.0
+            .scripts()
+            .entry(url.to_owned())
+            .or_default()
+            .once
+            .push_back(answer);
     }
 
     /// Lets every fetch wait until [`release`](Self::release).
@@ -93,7 +98,12 @@ impl ScriptedFetch {
     /// How many requests there were for `url`, answered or not.
     #[must_use]
     pub fn count(&self, url: &str) -> usize {
-        self.0.requests.borrow().iter().filter(|request| request.url() == url).count()
+        self.0
+            .requests
+            .borrow()
+            .iter()
+            .filter(|request| request.url() == url)
+            .count()
     }
 
     /// Waits until there were at least `total` requests, answered or not.
@@ -116,7 +126,8 @@ impl State {
     fn next(&self, url: &str) -> Answer {
         let mut scripts = self.scripts();
         let script = scripts.get_mut(url);
-        let answer = script.and_then(|script| script.once.pop_front().or_else(|| script.then.clone()));
+        let answer =
+            script.and_then(|script| script.once.pop_front().or_else(|| script.then.clone()));
         answer.unwrap_or_else(|| Err(FetchError::new(FetchErrorKind::Status(404))))
     }
 }
@@ -125,7 +136,9 @@ impl Fetch for ScriptedFetch {
     fn fetch(&self, request: FetchRequest) -> FetchFuture<'_> {
         Box::pin(async move {
             let url = request.url().to_owned();
-            self.0.requests.send_modify(|requests| requests.push(request));
+            self.0
+                .requests
+                .send_modify(|requests| requests.push(request));
             let mut held = self.0.held.subscribe();
             drop(held.wait_for(|held| !held).await);
             self.0.next(&url)
@@ -136,7 +149,9 @@ impl Fetch for ScriptedFetch {
 impl fmt::Debug for ScriptedFetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let requests = self.0.requests.borrow().len();
-        f.debug_struct("ScriptedFetch").field("requests", &requests).finish_non_exhaustive()
+        f.debug_struct("ScriptedFetch")
+            .field("requests", &requests)
+            .finish_non_exhaustive()
     }
 }
 
@@ -165,12 +180,20 @@ mod tests {
         network.answer(KEYS, document("always"));
         network.answer_once(KEYS, document("first"));
         network.answer_once(KEYS, Err(FetchError::new(FetchErrorKind::Deadline)));
-        for expected in ["first", "no complete answer within the deadline", "always", "always"] {
+        for expected in [
+            "first",
+            "no complete answer within the deadline",
+            "always",
+            "always",
+        ] {
             assert_eq!(fetch(&network, KEYS).await, expected);
         }
         network.answer(KEYS, document("now"));
         assert_eq!(fetch(&network.clone(), KEYS).await, "now");
-        assert_eq!(fetch(&network, "https://id.test/other").await, "unexpected HTTP status 404");
+        assert_eq!(
+            fetch(&network, "https://id.test/other").await,
+            "unexpected HTTP status 404"
+        );
         assert_eq!((network.count(KEYS), network.requests().len()), (5, 6));
     }
 
