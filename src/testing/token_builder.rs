@@ -346,6 +346,8 @@ mod tests {
 
     use super::super::keys::IssuerKeys;
     use super::*;
+    use crate::key_set::KeySet;
+    use crate::verifier::verify_jws;
 
     /// A builder over one key for each of two algorithms, made at 1,800,000,000.9 s.
     fn builder() -> TokenBuilder {
@@ -515,6 +517,70 @@ mod tests {
         let token = builder().raw_header(*b"{").raw_payload(*b"\xff").sign();
         let parts: Vec<_> = token.split('.').collect();
         assert_eq!((parts[0], parts[1]), ("ew", "_w"));
+    }
+
+    #[test]
+    fn the_published_keys_verify_the_right_tokens_and_no_others() {
+        let keys = IssuerKeys::generate(&Algorithm::ALL);
+        let published = KeySet::from_json(keys.jwks().as_bytes()).unwrap();
+        assert!(published.skipped().is_empty());
+        let builder =
+            TokenBuilder::new("https://id.test", keys.signing(), SystemTime::UNIX_EPOCH, 1);
+        let outcome = |token: String| match verify_jws(&token, &published, &Algorithm::ALL) {
+            Ok(_) => "accepted",
+            Err(error) => error.reason(),
+        };
+        for algorithm in Algorithm::ALL {
+            let token = builder.clone().algorithm(algorithm);
+            assert_eq!(outcome(token.clone().sign()), "accepted", "{algorithm}");
+            assert_eq!(
+                outcome(token.clone().with_invalid_signature()),
+                "invalid_signature",
+                "{algorithm}"
+            );
+            assert_eq!(
+                outcome(token.clone().sign_with_unknown_key()),
+                "invalid_signature",
+                "{algorithm}"
+            );
+            assert_eq!(
+                outcome(token.clone().key_id("x").sign()),
+                "unknown_key",
+                "{algorithm}"
+            );
+            assert_ne!(outcome(token.clone().unsigned()), "accepted", "{algorithm}");
+            assert_eq!(
+                outcome(token.signed_with_hmac_of_public_key()),
+                "unsupported_algorithm",
+                "{algorithm}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_hmac_is_right_and_its_secret_is_the_public_key_as_pem() {
+        use jsonwebtoken::{Algorithm::HS256, DecodingKey, Validation, decode};
+
+        for algorithm in [Algorithm::Es256, Algorithm::Ed25519, Algorithm::Rs256] {
+            let keys = IssuerKeys::generate(&[algorithm]);
+            let now = crate::Clock::now(&crate::SystemClock).wall;
+            let builder = TokenBuilder::new("https://id.test", keys.signing(), now, 1);
+            let secret = builder.key.public_pem();
+            assert_eq!(
+                KeySet::from_pem(secret.as_bytes()).unwrap().len(),
+                1,
+                "{algorithm}"
+            );
+            let mut validation = Validation::new(HS256);
+            validation.set_audience(&[AUDIENCE]);
+            let token = builder.signed_with_hmac_of_public_key();
+            let fooled = decode::<Value>(
+                &token,
+                &DecodingKey::from_secret(secret.as_bytes()),
+                &validation,
+            );
+            assert_eq!(fooled.unwrap().claims["sub"], "alice", "{algorithm}");
+        }
     }
 
     #[test]
