@@ -351,7 +351,7 @@ mod tests {
 
     /// A builder over one key for each of two algorithms, made at 1,800,000,000.9 s.
     fn builder() -> TokenBuilder {
-        let keys = IssuerKeys::generate(&[Algorithm::Es256, Algorithm::Es384]);
+        let keys = IssuerKeys::generate(&[Algorithm::Es256, Algorithm::Es384], 80);
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_900);
         TokenBuilder::new("https://id.test", keys.signing(), now, 7)
     }
@@ -394,7 +394,7 @@ mod tests {
         let token = builder().sign();
         assert_eq!(
             part(&token, 0),
-            json!({ "alg": "ES256", "kid": "es256-1", "typ": "at+jwt" })
+            json!({ "alg": "ES256", "kid": "es256-80-1", "typ": "at+jwt" })
         );
         let claims = json!({
             "iss": "https://id.test",
@@ -481,7 +481,7 @@ mod tests {
         check_header(
             |token| token.algorithm(Algorithm::Es384),
             "kid",
-            json!("es384-1"),
+            json!("es384-80-1"),
         );
         check_header(
             |token| token.key_id("k").algorithm(Algorithm::Es384),
@@ -521,7 +521,7 @@ mod tests {
 
     #[test]
     fn the_published_keys_verify_the_right_tokens_and_no_others() {
-        let keys = IssuerKeys::generate(&Algorithm::ALL);
+        let keys = IssuerKeys::generate(&Algorithm::ALL, 80);
         let published = KeySet::from_json(keys.jwks().as_bytes()).unwrap();
         assert!(published.skipped().is_empty());
         let builder =
@@ -562,7 +562,7 @@ mod tests {
         use jsonwebtoken::{Algorithm::HS256, DecodingKey, Validation, decode};
 
         for algorithm in [Algorithm::Es256, Algorithm::Ed25519, Algorithm::Rs256] {
-            let keys = IssuerKeys::generate(&[algorithm]);
+            let keys = IssuerKeys::generate(&[algorithm], 80);
             let now = crate::Clock::now(&crate::SystemClock).wall;
             let builder = TokenBuilder::new("https://id.test", keys.signing(), now, 1);
             let secret = builder.key.public_pem();
@@ -588,7 +588,7 @@ mod tests {
         let token = builder().unsigned();
         assert_eq!(
             part(&token, 0),
-            json!({ "alg": "none", "kid": "es256-1", "typ": "at+jwt" })
+            json!({ "alg": "none", "kid": "es256-80-1", "typ": "at+jwt" })
         );
         assert!(token.ends_with('.'));
     }
@@ -597,7 +597,7 @@ mod tests {
     fn debug_shows_neither_claims_nor_keys() {
         let shown = format!("{:?}", builder());
         let expected =
-            r#"TokenBuilder { key: IssuerKey { id: "es256-1", algorithm: Es256, .. }, .. }"#;
+            r#"TokenBuilder { key: IssuerKey { id: "es256-80-1", algorithm: Es256, .. }, .. }"#;
         assert_eq!(shown, expected);
     }
 }
