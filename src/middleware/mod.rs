@@ -66,6 +66,8 @@ pub use layer::AuthLayer;
 pub use rejection::Rejection;
 pub use service::AuthService;
 
+#[cfg(feature = "testing")]
+pub(crate) use extension::let_through;
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub(crate) use extension::{token, token_or_anonymous};
 #[cfg(any(feature = "axum", feature = "tonic"))]

@@ -23,10 +23,10 @@ use crate::clock::{Clock, Now};
 ///
 /// let clock = VirtualClock::at_unix(1_800_000_000);
 /// let before = clock.now();
-/// clock.advance(Duration::from_secs(60));
-/// let after = clock.now();
-/// assert_eq!(after.wall.duration_since(before.wall), Ok(Duration::from_secs(60)));
-/// assert_eq!(after.monotonic - before.monotonic, Duration::from_secs(60));
+/// let minute = Duration::from_secs(60);
+/// clock.advance(minute);
+/// assert_eq!(clock.now().wall, before.wall + minute);
+/// assert_eq!(clock.now().monotonic, before.monotonic + minute);
 /// ```
 #[derive(Clone, Debug)]
 pub struct VirtualClock(Arc<Mutex<Now>>);

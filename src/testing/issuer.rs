@@ -98,7 +98,7 @@ impl TestIssuer {
         let (server, answers) = Server::start(move |address| {
             Answers::new(
                 format!("http://{address}"),
-                IssuerKeys::generate(&algorithms),
+                IssuerKeys::generate(&algorithms, address.port()),
             )
         })
         .await?;

@@ -73,16 +73,21 @@ impl fmt::Debug for IssuerKey {
 pub(super) struct IssuerKeys {
     signing: Arc<[Arc<IssuerKey>]>,
     retired: Vec<Arc<IssuerKey>>,
-    generation: u64,
+    names: Names,
 }
 
 impl IssuerKeys {
-    /// One key for each of `algorithms`.
-    pub(super) fn generate(algorithms: &[Algorithm]) -> Self {
-        Self {
-            signing: generate(algorithms.iter().copied(), 1),
-            retired: Vec::new(),
+    /// One key for each of `algorithms`, named after the port of their issuer.
+    pub(super) fn generate(algorithms: &[Algorithm], port: u16) -> Self {
+        let names = Names {
+            port,
             generation: 1,
+        };
+        let signing = names.generate(algorithms.iter().copied());
+        Self {
+            signing,
+            retired: Vec::new(),
+            names,
         }
     }
 
@@ -93,12 +98,12 @@ impl IssuerKeys {
 
     /// New keys under new names; the old ones are published no more.
     pub(super) fn rotated(&self) -> Self {
-        let generation = self.generation.saturating_add(1);
-        let signing = generate(self.signing.iter().map(|key| key.algorithm), generation);
+        let names = self.names.next();
+        let signing = names.generate(self.signing.iter().map(|key| key.algorithm));
         Self {
             signing,
             retired: Vec::new(),
-            generation,
+            names,
         }
     }
 
@@ -116,7 +121,7 @@ impl IssuerKeys {
         Self {
             signing: Arc::clone(&self.signing),
             retired: Vec::new(),
-            generation: self.generation,
+            names: self.names,
         }
     }
 
@@ -126,7 +131,7 @@ impl IssuerKeys {
         Self {
             signing,
             retired: self.retired.clone(),
-            generation: self.generation,
+            names: self.names,
         }
     }
 
@@ -145,17 +150,37 @@ impl IssuerKeys {
     }
 }
 
-/// Names like `es256-1`: the generation tells a test which keys a token was signed with.
-fn generate(algorithms: impl Iterator<Item = Algorithm>, generation: u64) -> Arc<[Arc<IssuerKey>]> {
-    let mut keys: Vec<Arc<IssuerKey>> = Vec::new();
-    for algorithm in algorithms {
-        let name = algorithm.name().to_lowercase();
-        let twins = keys.iter().filter(|key| key.algorithm == algorithm).count();
-        let id = match twins {
-            0 => format!("{name}-{generation}"),
-            _ => format!("{name}-{generation}-{}", twins.saturating_add(1)),
-        };
-        keys.push(IssuerKey::generate(id, algorithm));
+/// What the keys of one generation are called: `es256-40123-1`, say. No two issuers that run at the
+/// same time have a name in common, and a test sees which keys a token was signed with.
+#[derive(Clone, Copy, Debug)]
+struct Names {
+    port: u16,
+    generation: u64,
+}
+
+impl Names {
+    fn next(self) -> Self {
+        Self {
+            generation: self.generation.saturating_add(1),
+            ..self
+        }
     }
-    keys.into()
+
+    fn generate(self, algorithms: impl Iterator<Item = Algorithm>) -> Arc<[Arc<IssuerKey>]> {
+        let mut keys: Vec<Arc<IssuerKey>> = Vec::new();
+        for algorithm in algorithms {
+            let twins = keys.iter().filter(|key| key.algorithm == algorithm).count();
+            let mut id = format!(
+                "{}-{}-{}",
+                algorithm.name().to_lowercase(),
+                self.port,
+                self.generation
+            );
+            if twins > 0 {
+                id = format!("{id}-{}", twins.saturating_add(1));
+            }
+            keys.push(IssuerKey::generate(id, algorithm));
+        }
+        keys.into()
+    }
 }

@@ -1,5 +1,5 @@
 //! What tests of a service need: a real issuer on loopback, tokens right and wrong, a clock that is
-//! moved by hand, and a layer that stands in for authentication.
+//! moved by hand, a scripted network, and a layer that stands in for authentication.
 //!
 //! Behind the feature `testing`, which belongs into `[dev-dependencies]`:
 //!
@@ -12,6 +12,7 @@
 //! |---|---|
 //! | a whole service, with the real layer and verifier | [`TestIssuer`] and its [`TokenBuilder`] |
 //! | what happens at an expiry, a rotation or an outage | the same, a [`Fault`] and a [`VirtualClock`] |
+//! | days and years of keys, without a network | a [`ScriptedFetch`], a [`VirtualClock`] and tokio's paused time |
 //! | a handler or a policy, without tokens | [`AuthenticatedLayer`] |
 //!
 //! # Security
@@ -24,6 +25,7 @@ mod fault;
 mod issuer;
 mod keys;
 mod layer;
+mod scripted_fetch;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ pub use clock::VirtualClock;
 pub use fault::{Endpoint, Fault};
 pub use issuer::TestIssuer;
 pub use layer::{Authenticated, AuthenticatedLayer};
+pub use scripted_fetch::ScriptedFetch;
 pub use token_builder::TokenBuilder;
 
 /// The `aud` of a [`TokenBuilder`] unless told otherwise: configure the verifier under test with it.

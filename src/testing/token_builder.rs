@@ -346,10 +346,12 @@ mod tests {
 
     use super::super::keys::IssuerKeys;
     use super::*;
+    use crate::key_set::KeySet;
+    use crate::verifier::verify_jws;
 
     /// A builder over one key for each of two algorithms, made at 1,800,000,000.9 s.
     fn builder() -> TokenBuilder {
-        let keys = IssuerKeys::generate(&[Algorithm::Es256, Algorithm::Es384]);
+        let keys = IssuerKeys::generate(&[Algorithm::Es256, Algorithm::Es384], 80);
         let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_900);
         TokenBuilder::new("https://id.test", keys.signing(), now, 7)
     }
@@ -392,7 +394,7 @@ mod tests {
         let token = builder().sign();
         assert_eq!(
             part(&token, 0),
-            json!({ "alg": "ES256", "kid": "es256-1", "typ": "at+jwt" })
+            json!({ "alg": "ES256", "kid": "es256-80-1", "typ": "at+jwt" })
         );
         let claims = json!({
             "iss": "https://id.test",
@@ -479,7 +481,7 @@ mod tests {
         check_header(
             |token| token.algorithm(Algorithm::Es384),
             "kid",
-            json!("es384-1"),
+            json!("es384-80-1"),
         );
         check_header(
             |token| token.key_id("k").algorithm(Algorithm::Es384),
@@ -518,11 +520,75 @@ mod tests {
     }
 
     #[test]
+    fn the_published_keys_verify_the_right_tokens_and_no_others() {
+        let keys = IssuerKeys::generate(&Algorithm::ALL, 80);
+        let published = KeySet::from_json(keys.jwks().as_bytes()).unwrap();
+        assert!(published.skipped().is_empty());
+        let builder =
+            TokenBuilder::new("https://id.test", keys.signing(), SystemTime::UNIX_EPOCH, 1);
+        let outcome = |token: String| match verify_jws(&token, &published, &Algorithm::ALL) {
+            Ok(_) => "accepted",
+            Err(error) => error.reason(),
+        };
+        for algorithm in Algorithm::ALL {
+            let token = builder.clone().algorithm(algorithm);
+            assert_eq!(outcome(token.clone().sign()), "accepted", "{algorithm}");
+            assert_eq!(
+                outcome(token.clone().with_invalid_signature()),
+                "invalid_signature",
+                "{algorithm}"
+            );
+            assert_eq!(
+                outcome(token.clone().sign_with_unknown_key()),
+                "invalid_signature",
+                "{algorithm}"
+            );
+            assert_eq!(
+                outcome(token.clone().key_id("x").sign()),
+                "unknown_key",
+                "{algorithm}"
+            );
+            assert_ne!(outcome(token.clone().unsigned()), "accepted", "{algorithm}");
+            assert_eq!(
+                outcome(token.signed_with_hmac_of_public_key()),
+                "unsupported_algorithm",
+                "{algorithm}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_hmac_is_right_and_its_secret_is_the_public_key_as_pem() {
+        use jsonwebtoken::{Algorithm::HS256, DecodingKey, Validation, decode};
+
+        for algorithm in [Algorithm::Es256, Algorithm::Ed25519, Algorithm::Rs256] {
+            let keys = IssuerKeys::generate(&[algorithm], 80);
+            let now = crate::Clock::now(&crate::SystemClock).wall;
+            let builder = TokenBuilder::new("https://id.test", keys.signing(), now, 1);
+            let secret = builder.key.public_pem();
+            assert_eq!(
+                KeySet::from_pem(secret.as_bytes()).unwrap().len(),
+                1,
+                "{algorithm}"
+            );
+            let mut validation = Validation::new(HS256);
+            validation.set_audience(&[AUDIENCE]);
+            let token = builder.signed_with_hmac_of_public_key();
+            let fooled = decode::<Value>(
+                &token,
+                &DecodingKey::from_secret(secret.as_bytes()),
+                &validation,
+            );
+            assert_eq!(fooled.unwrap().claims["sub"], "alice", "{algorithm}");
+        }
+    }
+
+    #[test]
     fn an_unsigned_token_says_so() {
         let token = builder().unsigned();
         assert_eq!(
             part(&token, 0),
-            json!({ "alg": "none", "kid": "es256-1", "typ": "at+jwt" })
+            json!({ "alg": "none", "kid": "es256-80-1", "typ": "at+jwt" })
         );
         assert!(token.ends_with('.'));
     }
@@ -531,7 +597,7 @@ mod tests {
     fn debug_shows_neither_claims_nor_keys() {
         let shown = format!("{:?}", builder());
         let expected =
-            r#"TokenBuilder { key: IssuerKey { id: "es256-1", algorithm: Es256, .. }, .. }"#;
+            r#"TokenBuilder { key: IssuerKey { id: "es256-80-1", algorithm: Es256, .. }, .. }"#;
         assert_eq!(shown, expected);
     }
 }
