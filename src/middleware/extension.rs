@@ -62,22 +62,25 @@ fn reject<B>(request: &Request<B>, cause: Cause) -> Rejection {
 pub(super) struct Guarded(Arc<Responder>);
 
 impl Guarded {
+    /// Makes a request say who calls: the bearer of this token, or nobody in particular.
+    ///
+    /// Whoever put another token there before, nobody behind the layer sees it.
     pub(super) fn mark(
         extensions: &mut Extensions,
         responder: &Arc<Responder>,
         token: Option<VerifiedToken>,
     ) {
         extensions.insert(Self(Arc::clone(responder)));
-        if let Some(token) = token {
-            extensions.insert(token);
-        }
+        match token {
+            Some(token) => extensions.insert(token),
+            None => extensions.remove::<VerifiedToken>(),
+        };
     }
 }
 
 /// Does what a layer does that lets the request through, for its double in `testing`.
 #[cfg(feature = "testing")]
 pub(crate) fn let_through(extensions: &mut Extensions, token: Option<VerifiedToken>) {
-    extensions.remove::<VerifiedToken>();
     Guarded::mark(extensions, &Arc::default(), token);
 }
 

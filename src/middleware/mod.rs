@@ -46,9 +46,40 @@
 //! # Example
 //!
 //! ```
-//! # #[cfg(feature = "aws-lc-rs")]
-//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
-//! # }
+//! # #[cfg(not(feature = "testing"))]
+//! # fn main() {}
+//! # #[cfg(feature = "testing")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use std::convert::Infallible;
+//!
+//! use http::{Request, Response, StatusCode};
+//! use portcullis::testing::{AUDIENCE, TestIssuer};
+//! use portcullis::{Audience, AuthLayer, Issuer, VerifiedToken, Verifier};
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! // The layer puts the token there, so it is there.
+//! async fn whoami(request: Request<()>) -> Result<Response<String>, Infallible> {
+//!     let token = request.extensions().get::<VerifiedToken>();
+//!     let caller = token.and_then(|token| token.subject()).unwrap_or("nobody");
+//!     Ok(Response::new(caller.to_owned()))
+//! }
+//!
+//! let issuer = TestIssuer::start().await?;
+//! let verifier = Verifier::new(Issuer::discover(issuer.issuer(), Audience::of(AUDIENCE)))?;
+//! let service = AuthLayer::new(verifier).layer(service_fn(whoami));
+//!
+//! // With a token, the request passes.
+//! let token = issuer.token().subject("alice").sign();
+//! let request = Request::builder().header("authorization", format!("Bearer {token}")).body(())?;
+//! let response = service.clone().oneshot(request).await?;
+//! assert_eq!(response.status(), StatusCode::OK);
+//!
+//! // Without one, it is refused and told what is missing.
+//! let response = service.oneshot(Request::new(())).await?;
+//! assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(response.headers()["www-authenticate"], r#"Bearer realm="api""#);
+//! # Ok(()) }
 //! ```
 
 mod body;
@@ -58,6 +89,8 @@ mod future;
 mod layer;
 mod rejection;
 mod service;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use body::ResponseBody;
 pub use extension::{optional_token, verified_token};

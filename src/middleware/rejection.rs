@@ -543,6 +543,25 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "remote")]
+    #[test]
+    fn a_fetch_that_knows_when_it_is_due_advises_the_client() {
+        #[track_caller]
+        fn check(advised_millis: u64, delay: u64) {
+            let advised = Some(Duration::from_millis(advised_millis));
+            let fetch = FetchError::with_retry_after(FetchErrorKind::CoolingDown, advised);
+            check_unavailable(VerifyError::KeysUnavailable(fetch), delay);
+        }
+        check(0, 1);
+        check(1, 1);
+        check(1_000, 1);
+        check(1_001, 2);
+        check(60_000, 60);
+        check(3_599_001, 3_600);
+        check(3_600_001, 3_600);
+        check(u64::MAX, 3_600);
+    }
+
     #[test]
     fn a_missing_layer_is_our_mistake_and_none_of_the_clients_business() {
         let detail = "The request cannot be served.";

@@ -12,7 +12,6 @@ use super::future::{Held, ResponseFuture};
 use super::layer::Gate;
 use super::rejection::Cause;
 use crate::bearer::BearerToken;
-use crate::token::VerifiedToken;
 use crate::verifier::Attempt;
 
 /// A service behind an [`AuthLayer`](super::AuthLayer).
@@ -41,9 +40,7 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
-        // Whoever put one there, the only token a handler may see is the one verified here.
-        request.extensions_mut().remove::<VerifiedToken>();
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let verdict = match BearerToken::from_headers(request.headers()) {
             Ok(Some(token)) => match self.gate.verifier.attempt(token.as_str()) {
                 Attempt::Done(verdict) => verdict.map(Some).map_err(Cause::Token),
