@@ -105,3 +105,229 @@ impl From<&Rejection> for Status {
 impl<S: NamedService> NamedService for AuthService<S> {
     const NAME: &'static str = S::NAME;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::error::Error as _;
+    use std::future::{Ready, ready};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use ::tonic::Response;
+    use ::tonic::body::Body;
+    use ::tonic::server::UnaryService;
+    use ::tonic::transport::{Endpoint, Server};
+    use http::uri::PathAndQuery;
+    use serde_json::json;
+    use tokio::net::TcpListener;
+    use tokio_stream::wrappers::TcpListenerStream;
+    use tonic_prost::ProstCodec;
+    use tower::{Layer as _, Service};
+
+    use super::*;
+    use crate::AuthLayer;
+    use crate::error::{FetchError, FetchErrorKind, VerifyError};
+    use crate::middleware::tests::support;
+
+    /// `/test.Caller/Name` of a service as the generated ones are; says who calls.
+    #[derive(Clone)]
+    struct Caller;
+
+    struct Name;
+
+    impl UnaryService<String> for Name {
+        type Response = String;
+        type Future = Ready<Result<Response<String>, Status>>;
+
+        fn call(&mut self, request: Request<String>) -> Self::Future {
+            let token = match request.get_ref().as_str() {
+                "whoever" => optional_token(&request),
+                _ => verified_token(&request).map(Some),
+            };
+            let name = |token: Option<&VerifiedToken>| {
+                token
+                    .map_or("anonymous", |token| token.subject().unwrap())
+                    .to_owned()
+            };
+            ready(token.map(name).map(Response::new))
+        }
+    }
+
+    impl NamedService for Caller {
+        const NAME: &'static str = "test.Caller";
+    }
+
+    impl Service<http::Request<Body>> for Caller {
+        type Response = http::Response<Body>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+            let codec = ProstCodec::<String, String>::default();
+            Box::pin(async { Ok(::tonic::server::Grpc::new(codec).unary(Name, request).await) })
+        }
+    }
+
+    fn layer() -> AuthLayer {
+        AuthLayer::new(support::verifier())
+    }
+
+    /// Calls over a connection, so that the client sees what a refusal is made of.
+    async fn call<F>(
+        serve: impl FnOnce(TcpListenerStream) -> F,
+        question: &str,
+        token: Option<&str>,
+    ) -> Result<String, Status>
+    where
+        F: Future<Output = Result<(), ::tonic::transport::Error>> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(serve(TcpListenerStream::new(listener)));
+        let channel = Endpoint::from_shared(address)
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
+        let mut client = ::tonic::client::Grpc::new(channel);
+        client.ready().await.unwrap();
+        let mut request = Request::new(question.to_owned());
+        if let Some(token) = token {
+            request
+                .metadata_mut()
+                .insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        let path = PathAndQuery::from_static("/test.Caller/Name");
+        let answer = client
+            .unary(request, path, ProstCodec::<String, String>::default())
+            .await;
+        server.abort();
+        answer.map(Response::into_inner)
+    }
+
+    #[track_caller]
+    fn check_status(status: &Status, code: Code, message: &str) {
+        assert_eq!((status.code(), status.message()), (code, message));
+    }
+
+    #[tokio::test]
+    async fn a_layer_guards_a_whole_server() {
+        let token = support::token(&json!({}));
+        let server = || Server::builder().layer(layer()).add_service(Caller);
+        let name = call(
+            |incoming| server().serve_with_incoming(incoming),
+            "",
+            Some(&token),
+        )
+        .await;
+        assert_eq!(name.unwrap(), "alice");
+
+        let status = call(|incoming| server().serve_with_incoming(incoming), "", None)
+            .await
+            .unwrap_err();
+        check_status(
+            &status,
+            Code::Unauthenticated,
+            "A bearer access token is required.",
+        );
+        assert_eq!(
+            status.metadata().get("www-authenticate").unwrap(),
+            r#"Bearer realm="api""#
+        );
+        assert_eq!(status.metadata().get("cache-control").unwrap(), "no-store");
+    }
+
+    #[tokio::test]
+    async fn a_layer_guards_a_single_service() {
+        let token = support::token(&json!({}));
+        let server = || Server::builder().add_service(layer().layer(Caller));
+        let name = call(
+            |incoming| server().serve_with_incoming(incoming),
+            "",
+            Some(&token),
+        )
+        .await;
+        assert_eq!(name.unwrap(), "alice");
+
+        let expired = support::token(&json!({ "exp": 1 }));
+        let status = call(
+            |incoming| server().serve_with_incoming(incoming),
+            "",
+            Some(&expired),
+        )
+        .await
+        .unwrap_err();
+        let message = "The access token is expired, revoked, malformed or not valid here.";
+        check_status(&status, Code::Unauthenticated, message);
+    }
+
+    #[tokio::test]
+    async fn an_anonymous_call_passes_only_where_the_method_says_so() {
+        let server = || {
+            Server::builder()
+                .layer(layer().optional())
+                .add_service(Caller)
+        };
+        let name = call(
+            |incoming| server().serve_with_incoming(incoming),
+            "whoever",
+            None,
+        )
+        .await;
+        assert_eq!(name.unwrap(), "anonymous");
+        let status = call(|incoming| server().serve_with_incoming(incoming), "", None)
+            .await
+            .unwrap_err();
+        check_status(
+            &status,
+            Code::Unauthenticated,
+            "A bearer access token is required.",
+        );
+    }
+
+    #[tokio::test]
+    async fn without_a_layer_every_call_is_a_mistake_of_the_service() {
+        let token = support::token(&json!({}));
+        for question in ["", "whoever"] {
+            let server = Server::builder().add_service(Caller);
+            let status = call(
+                |incoming| server.serve_with_incoming(incoming),
+                question,
+                Some(&token),
+            )
+            .await
+            .unwrap_err();
+            check_status(&status, Code::Internal, "The request cannot be served.");
+        }
+    }
+
+    #[test]
+    fn a_status_says_what_the_response_to_a_call_says() {
+        let error = VerifyError::KeysUnavailable(FetchError::new(FetchErrorKind::Deadline));
+        // Converted to a status it is an answer in gRPC's way, whatever the request was.
+        for grpc in [false, true] {
+            let rejection =
+                Rejection::behind_layer(&Extensions::new(), grpc, Cause::Token(error.clone()));
+            let status = Status::from(&rejection);
+            check_status(
+                &status,
+                Code::Unavailable,
+                "The access token cannot be checked at the moment.",
+            );
+            assert_eq!(
+                status.metadata().get("grpc-retry-pushback-ms").unwrap(),
+                "5000"
+            );
+            assert!(status.metadata().get("retry-after").is_none());
+            assert_eq!(
+                status.source().unwrap().to_string(),
+                "token is not accepted"
+            );
+        }
+    }
+}
