@@ -4,6 +4,7 @@
 //!
 //! It starts an issuer of its own and prints curl lines with a fresh token. In a service, replace the
 //! two lines about `TestIssuer` with `Issuer::discover("https://id.example.com", …)`.
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use axum::Router;
 use axum::routing::get;

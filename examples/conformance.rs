@@ -13,8 +13,7 @@ use std::io::{BufRead as _, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis::{
-    Algorithm, Audience, BuildError, Clock, Issuer, KeySet, Now, TokenType, VerifiedToken,
-    Verifier, VerifyError, verify_jws,
+    Algorithm, Audience, BuildError, Clock, Issuer, KeySet, Now, TokenType, Verifier, verify_jws,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -103,9 +102,10 @@ impl Case<'_> {
             return Err("keys_unavailable".to_owned());
         };
         match self.mode {
-            Mode::Jws => verify_jws(&self.token, &keys, &algorithms)
-                .map(|_| None)
-                .map_err(reason),
+            Mode::Jws => match verify_jws(&self.token, &keys, &algorithms) {
+                Ok(_) => Ok(None),
+                Err(error) => Err(error.reason().to_owned()),
+            },
             Mode::Token => self.judge_token(keys, algorithms),
         }
     }
@@ -125,23 +125,15 @@ impl Case<'_> {
                 Typ::AtJwt => TokenType::Exactly("at+jwt".into()),
             });
         match Verifier::builder().issuer(issuer).clock(At(now)).build() {
-            Ok(verifier) => verifier
-                .verify_now(&self.token)
-                .map(subject)
-                .map_err(reason),
+            Ok(verifier) => match verifier.verify_now(&self.token) {
+                Ok(token) => Ok(token.subject().map(str::to_owned)),
+                Err(error) => Err(error.reason().to_owned()),
+            },
             // A set whose every key is left out has no key for this token, as far as a case goes.
             Err(BuildError::NoUsableKey { .. }) => Err("unknown_key".to_owned()),
             Err(_) => Err("bad_case".to_owned()),
         }
     }
-}
-
-fn subject(token: VerifiedToken) -> Option<String> {
-    token.subject().map(str::to_owned)
-}
-
-fn reason(error: VerifyError) -> String {
-    error.reason().to_owned()
 }
 
 /// A clock that stands still, at seconds since 1970.

@@ -1,6 +1,7 @@
 //! A plain function call with keys that are given: no network, no runtime, no server.
 //!
 //! Run with: `cargo run --example offline`
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::time::{Duration, UNIX_EPOCH};
 

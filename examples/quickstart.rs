@@ -4,6 +4,7 @@
 //!
 //! Exits 0 only if every answer is the expected one. `-- --serve` keeps the API running instead and
 //! prints a curl line with a fresh token.
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -9,6 +9,7 @@
 //! ```
 //!
 //! `JWKS_URI` gives the address of the keys where the issuer does not publish it.
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::env;
 

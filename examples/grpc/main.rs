@@ -7,6 +7,7 @@
 //!
 //! `greeter.rs` is what `tonic-prost-build` makes of `greeter.proto`; it is kept here so that the
 //! example builds without `protoc`.
+#![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::env;
 use std::pin::Pin;

@@ -117,7 +117,9 @@ impl Validation {
             _ => return Err(VerifyError::UntrustedIssuer),
         }
         let claims = RegisteredClaims::typed(claims, &payload)?;
-        let expires_at = claims.expires_at.ok_or_else(|| VerifyError::missing("exp"))?;
+        let expires_at = claims
+            .expires_at
+            .ok_or_else(|| VerifyError::missing("exp"))?;
         self.check_audience(&claims, &payload)?;
         self.check_required(&payload)?;
         self.check_times(&claims, expires_at, NumericDate::from_system_time(now))?;
@@ -187,7 +189,9 @@ impl Validation {
             return Err(VerifyError::IssuedInFuture);
         }
         if let Some(max_age) = self.max_token_age {
-            let issued_at = claims.issued_at.ok_or_else(|| VerifyError::missing("iat"))?;
+            let issued_at = claims
+                .issued_at
+                .ok_or_else(|| VerifyError::missing("iat"))?;
             if now > issued_at.plus(max_age).plus(self.leeway) {
                 return Err(VerifyError::TooOld);
             }

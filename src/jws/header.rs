@@ -44,7 +44,7 @@ impl Header {
 
     /// Parses the decoded first part of a token.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, VerifyError> {
-        let malformed = |what| VerifyError::Malformed(what);
+        let malformed = VerifyError::Malformed;
         let text = std::str::from_utf8(bytes).map_err(|_| malformed(Malformation::Header))?;
         let mut json = serde_json::Deserializer::from_str(text);
         let members = json
@@ -55,7 +55,9 @@ impl Header {
         if members.extension {
             return Err(VerifyError::UnsupportedCritical);
         }
-        let name = members.alg.ok_or(malformed(Malformation::HeaderMember))?;
+        let name = members
+            .alg
+            .ok_or(VerifyError::Malformed(Malformation::HeaderMember))?;
         let algorithm = Algorithm::from_name(&name).ok_or(VerifyError::UnsupportedAlgorithm)?;
         if members
             .kid

@@ -132,10 +132,10 @@ fn check(issuer: &Issuer) -> Result<(), BuildError> {
     if issuer.name.is_empty() {
         return Err(BuildError::EmptyIssuer);
     }
-    if let Accepted::AnyOf(audiences) = &issuer.audience.0 {
-        if audiences.is_empty() || audiences.iter().any(|audience| audience.is_empty()) {
-            return Err(BuildError::EmptyAudience { issuer: name() });
-        }
+    if let Accepted::AnyOf(audiences) = &issuer.audience.0
+        && (audiences.is_empty() || audiences.iter().any(|audience| audience.is_empty()))
+    {
+        return Err(BuildError::EmptyAudience { issuer: name() });
     }
     if issuer.algorithms.is_empty() {
         return Err(BuildError::NoAlgorithms { issuer: name() });

@@ -1,4 +1,10 @@
 //! All integration tests in one binary, which links once; a module per behaviour.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, and says what it left out"
+)]
 
 mod algorithms;
 mod auto_traits;
