@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use http::{Extensions, Request};
 
-use super::rejection::{Cause, Rejection, Responder, is_grpc};
+use super::grpc::is_grpc;
+use super::rejection::{Cause, Rejection, Responder};
 use crate::token::VerifiedToken;
 
 /// The token of a request behind an [`AuthLayer`](super::AuthLayer); for services without axum or tonic.

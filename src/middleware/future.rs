@@ -11,8 +11,9 @@ use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::extension::Guarded;
+use super::grpc::is_grpc;
 use super::layer::Gate;
-use super::rejection::{Cause, Rejection, is_grpc};
+use super::rejection::{Cause, Rejection};
 use crate::error::VerifyError;
 use crate::token::VerifiedToken;
 

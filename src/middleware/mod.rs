@@ -86,6 +86,7 @@ mod body;
 mod challenge;
 mod extension;
 mod future;
+mod grpc;
 mod layer;
 mod rejection;
 mod service;
@@ -103,7 +104,7 @@ pub use service::AuthService;
 pub(crate) use extension::let_through;
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub(crate) use extension::{token, token_or_anonymous};
+#[cfg(feature = "axum")]
+pub(crate) use grpc::is_grpc;
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub(crate) use rejection::Cause;
-#[cfg(feature = "axum")]
-pub(crate) use rejection::is_grpc;

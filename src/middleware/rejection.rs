@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
-use http::{Method, Response, StatusCode, Version};
+use http::{Response, StatusCode};
 
 use super::challenge::Challenge;
+use super::grpc;
 use crate::bearer::BearerError;
 use crate::error::VerifyError;
 
@@ -147,9 +148,7 @@ impl Rejection {
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();
         if self.grpc {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-            headers.insert(GRPC_STATUS, HeaderValue::from(row.grpc));
-            headers.insert(GRPC_MESSAGE, HeaderValue::from_static(row.detail));
+            grpc::write_status(headers, row.grpc, row.detail);
             self.write_metadata(headers);
             return response;
         }
@@ -189,7 +188,7 @@ impl Rejection {
         self.write_shared(headers);
         if let Some(delay) = self.retry_after() {
             headers.insert(
-                GRPC_RETRY_PUSHBACK,
+                grpc::RETRY_PUSHBACK,
                 HeaderValue::from(delay.as_secs() * 1000),
             );
         }
@@ -261,31 +260,31 @@ impl Cause {
             Self::NoCredentials | Self::Credentials(BearerError::OtherScheme) => Row {
                 status: StatusCode::UNAUTHORIZED,
                 demand: Demand::Credentials,
-                grpc: GRPC_UNAUTHENTICATED,
+                grpc: grpc::UNAUTHENTICATED,
                 detail: "A bearer access token is required.",
             },
             Self::Credentials(BearerError::Malformed | BearerError::Several) => Row {
                 status: StatusCode::BAD_REQUEST,
                 demand: Demand::Better("invalid_request"),
-                grpc: GRPC_UNAUTHENTICATED,
+                grpc: grpc::UNAUTHENTICATED,
                 detail: "The request must carry one well-formed bearer access token.",
             },
             Self::Token(error) if error.is_unavailable() => Row {
                 status: StatusCode::SERVICE_UNAVAILABLE,
                 demand: Demand::Nothing,
-                grpc: GRPC_UNAVAILABLE,
+                grpc: grpc::UNAVAILABLE,
                 detail: "The access token cannot be checked at the moment.",
             },
             Self::Token(_) => Row {
                 status: StatusCode::UNAUTHORIZED,
                 demand: Demand::Better("invalid_token"),
-                grpc: GRPC_UNAUTHENTICATED,
+                grpc: grpc::UNAUTHENTICATED,
                 detail: "The access token is expired, revoked, malformed or not valid here.",
             },
             Self::LayerMissing => Row {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 demand: Demand::Nothing,
-                grpc: GRPC_INTERNAL,
+                grpc: grpc::INTERNAL,
                 detail: "The request cannot be served.",
             },
         }
@@ -349,24 +348,6 @@ impl fmt::Debug for Responder {
     }
 }
 
-pub(crate) fn is_grpc(method: &Method, version: Version, headers: &HeaderMap) -> bool {
-    let Some(content_type) = headers
-        .get(CONTENT_TYPE)
-        .filter(|_| method == Method::POST && version == Version::HTTP_2)
-    else {
-        return false;
-    };
-    match content_type
-        .as_bytes()
-        .split_at_checked(GRPC_CONTENT_TYPE.len())
-    {
-        Some((kind, rest)) => {
-            kind.eq_ignore_ascii_case(GRPC_CONTENT_TYPE) && matches!(rest, [] | [b'+' | b';', ..])
-        }
-        None => false,
-    }
-}
-
 /// Says nothing about what runs behind it.
 const DEFAULT_REALM: &str = "api";
 const LOG_TARGET: &str = "portcullis::rejection";
@@ -375,14 +356,6 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const RETRY_AFTER_DEFAULT: Duration = Duration::from_secs(5);
 const RETRY_AFTER_LEAST: Duration = Duration::from_secs(1);
 const RETRY_AFTER_MOST: Duration = Duration::from_secs(3600);
-
-const GRPC_CONTENT_TYPE: &[u8] = b"application/grpc";
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const GRPC_RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
-const GRPC_INTERNAL: u16 = 13;
-const GRPC_UNAVAILABLE: u16 = 14;
-const GRPC_UNAUTHENTICATED: u16 = 16;
 
 #[cfg(test)]
 mod tests {
@@ -652,54 +625,5 @@ mod tests {
                 serde_json::from_slice(&cause.row().problem()).unwrap();
             assert_eq!(problem["detail"], cause.row().detail);
         }
-    }
-
-    #[test]
-    fn a_grpc_request_is_known_by_method_version_and_content_type() {
-        #[track_caller]
-        fn check(
-            method: &Method,
-            version: Version,
-            content_type: Option<&'static str>,
-            expected: bool,
-        ) {
-            let mut headers = HeaderMap::new();
-            if let Some(content_type) = content_type {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-            }
-            assert_eq!(
-                is_grpc(method, version, &headers),
-                expected,
-                "{content_type:?}"
-            );
-        }
-        let post = Method::POST;
-        check(&post, Version::HTTP_2, Some("application/grpc"), true);
-        check(&post, Version::HTTP_2, Some("application/grpc+proto"), true);
-        check(
-            &post,
-            Version::HTTP_2,
-            Some("application/grpc;charset=utf-8"),
-            true,
-        );
-        check(&post, Version::HTTP_2, Some("Application/gRPC"), true);
-        check(&post, Version::HTTP_2, Some("application/grpc-web"), false);
-        check(
-            &post,
-            Version::HTTP_2,
-            Some("application/grpc-web+proto"),
-            false,
-        );
-        check(&post, Version::HTTP_2, Some("application/grpcx"), false);
-        check(&post, Version::HTTP_2, Some("application/grp"), false);
-        check(&post, Version::HTTP_2, Some("application/json"), false);
-        check(&post, Version::HTTP_2, None, false);
-        check(&post, Version::HTTP_11, Some("application/grpc"), false);
-        check(
-            &Method::GET,
-            Version::HTTP_2,
-            Some("application/grpc"),
-            false,
-        );
     }
 }
