@@ -1,4 +1,4 @@
-//! Extractors for [axum](::axum): `VerifiedToken`, `Option<VerifiedToken>` and [`Claims<T>`].
+//! Extractors for [axum]: `VerifiedToken`, `Option<VerifiedToken>` and [`Claims<T>`].
 //!
 //! The layer decides who gets in; an extractor hands over what the layer found.
 //!

@@ -1,4 +1,4 @@
-//! What a [tonic](::tonic) service needs beyond [`AuthLayer`](crate::AuthLayer), which guards it as
+//! What a [tonic] service needs beyond [`AuthLayer`](crate::AuthLayer), which guards it as
 //! any other tower service and answers gRPC calls in gRPC's own way.
 //!
 //! # Example
