@@ -1,4 +1,4 @@
-//! The boundary with [jsonwebtoken](::jsonwebtoken), for services that already use its types.
+//! The boundary with [jsonwebtoken], for services that already use its types.
 //!
 //! Keys and algorithms come in, algorithms and verified tokens go out; nothing is verified with that
 //! crate.

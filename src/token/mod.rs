@@ -1,5 +1,13 @@
 //! What a handler gets: a token of which everything has been checked.
 
+mod authentication;
+mod parties;
+mod scopes;
+
+pub use authentication::Authentication;
+pub use parties::{Actor, Confirmation};
+pub use scopes::Scopes;
+
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,7 +16,7 @@ use std::time::SystemTime;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
-use crate::claims::{AcceptedJwt, Text, TextList};
+use crate::claims::{AcceptedJwt, NumericDate, Text, TextList};
 use crate::error::ClaimError;
 use crate::json::Name;
 use crate::jws::Header;
@@ -108,17 +116,13 @@ impl VerifiedToken {
             .jwt
             .claims
             .not_before
-            .map(crate::claims::NumericDate::to_system_time)
+            .map(NumericDate::to_system_time)
     }
 
     /// `iat`, clamped like [`expires_at`](Self::expires_at).
     #[must_use]
     pub fn issued_at(&self) -> Option<SystemTime> {
-        self.0
-            .jwt
-            .claims
-            .issued_at
-            .map(crate::claims::NumericDate::to_system_time)
+        self.0.jwt.claims.issued_at.map(NumericDate::to_system_time)
     }
 
     /// `jti`: the token's own name, unique per issuer.
@@ -279,106 +283,6 @@ impl fmt::Debug for VerifiedToken {
             self.0.jwt.payload.len()
         )
     }
-}
-
-/// The scopes of a token ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)).
-#[derive(Clone, Eq, PartialEq)]
-pub struct Scopes(Box<[Box<str>]>);
-
-impl Scopes {
-    fn split(text: &str) -> Self {
-        Self(
-            text.split(' ')
-                .filter(|scope| !scope.is_empty())
-                .map(Into::into)
-                .collect(),
-        )
-    }
-
-    /// Whether this scope is among them, compared byte for byte.
-    #[must_use]
-    pub fn contains(&self, scope: &str) -> bool {
-        self.iter().any(|granted| granted == scope)
-    }
-
-    /// Each scope, in the token's order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(AsRef::as_ref)
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl fmt::Debug for Scopes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Scopes([redacted; {}])", self.len())
-    }
-}
-
-/// How and when the person behind a token proved who they are
-/// ([OpenID Connect Core §2](https://openid.net/specs/openid-connect-core-1_0.html#IDToken),
-/// [RFC 9068 §2.2.1](https://www.rfc-editor.org/rfc/rfc9068#section-2.2.1)).
-#[derive(Clone, Copy, Debug)]
-pub struct Authentication<'a> {
-    token: &'a VerifiedToken,
-}
-
-impl<'a> Authentication<'a> {
-    /// `acr`: the class of authentication that was reached.
-    #[must_use]
-    pub fn acr(&self) -> Option<&'a str> {
-        self.token.text(self.token.0.jwt.claims.acr.as_ref())
-    }
-
-    /// `amr`: the methods used, such as `pwd` or `otp` ([RFC 8176](https://www.rfc-editor.org/rfc/rfc8176)).
-    pub fn amr(&self) -> impl Iterator<Item = &'a str> {
-        self.token.texts(self.token.0.jwt.claims.amr.as_ref())
-    }
-
-    /// `auth_time`: when it was done, clamped to the years 1970 to 9999.
-    #[must_use]
-    pub fn auth_time(&self) -> Option<SystemTime> {
-        self.token
-            .0
-            .jwt
-            .claims
-            .auth_time
-            .map(crate::claims::NumericDate::to_system_time)
-    }
-}
-
-/// Who acts for the subject of a token.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Actor {
-    /// `sub` of the actor.
-    #[serde(rename = "sub")]
-    pub subject: Option<String>,
-    /// `iss` of the actor, where it is not the token's.
-    #[serde(rename = "iss")]
-    pub issuer: Option<String>,
-}
-
-/// The key or certificate a token is bound to.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-#[non_exhaustive]
-pub struct Confirmation {
-    /// `jkt`: thumbprint of a JWK ([RFC 9449 §6.1](https://www.rfc-editor.org/rfc/rfc9449#section-6.1)).
-    #[serde(rename = "jkt")]
-    pub jwk_thumbprint: Option<String>,
-    /// `x5t#S256`: thumbprint of a certificate ([RFC 8705 §3.1](https://www.rfc-editor.org/rfc/rfc8705#section-3.1)).
-    #[serde(rename = "x5t#S256")]
-    pub certificate_thumbprint: Option<String>,
 }
 
 /// A string or an array of strings.
