@@ -145,6 +145,8 @@ pub mod testing;
 // What strict reading and safe showing need.
 mod json;
 mod text;
+#[cfg(test)]
+mod vectors;
 
 #[cfg(feature = "jsonwebtoken")]
 pub use self::jsonwebtoken::ConversionError;

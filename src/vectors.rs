@@ -1,0 +1,60 @@
+//! Test data that nobody on this project wrote, read from the folder that `PORTCULLIS_VECTORS` names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+
+/// The folder, or `None` after one plain line that says so. CI has it or fails.
+pub(crate) fn open() -> Option<Vectors> {
+    if let Some(folder) = std::env::var_os("PORTCULLIS_VECTORS") {
+        return Some(Vectors(folder.into()));
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "PORTCULLIS_VECTORS must name the vectors in CI"
+    );
+    eprintln!("vectors absent: set PORTCULLIS_VECTORS to run this test");
+    None
+}
+
+pub(crate) struct Vectors(PathBuf);
+
+impl Vectors {
+    #[track_caller]
+    pub(crate) fn bytes(&self, path: impl AsRef<Path>) -> Vec<u8> {
+        let path = self.0.join(path);
+        fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    #[track_caller]
+    pub(crate) fn json<T: DeserializeOwned>(&self, path: impl AsRef<Path>) -> T {
+        serde_json::from_slice(&self.bytes(path)).expect("a vector file is JSON of its schema")
+    }
+
+    /// Every file below a folder, in order.
+    pub(crate) fn files(&self, folder: impl AsRef<Path>) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.0.join(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path)
+                } else {
+                    files.push(path)
+                }
+            }
+        }
+        files.sort();
+        assert!(!files.is_empty());
+        files
+    }
+}
+
+/// The bytes of hexadecimal digits.
+pub(crate) fn hex(digits: &str) -> Vec<u8> {
+    assert!(digits.len().is_multiple_of(2));
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
