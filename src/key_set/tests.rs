@@ -463,7 +463,9 @@ mod of_others {
         let Some(vectors) = vectors::open() else {
             return;
         };
-        let providers: &[(&str, usize, &[(usize, &str)])] = &[
+        /// The name, how many keys are used, and which are not and why.
+        type Provider = (&'static str, usize, &'static [(usize, &'static str)]);
+        let providers: &[Provider] = &[
             ("apple", 3, &[]),
             // Standard base64 with padding in place of base64url.
             ("battle-net", 2, &[]),
@@ -690,7 +692,7 @@ mod of_others {
             let document = group
                 .get("public")
                 .filter(|public| !public.is_null())
-                .unwrap_or(&group["private"]);
+                .unwrap_or_else(|| &group["private"]);
             let keys = KeySet::from_json(document.to_string().as_bytes()).unwrap();
             for test in group["tests"].as_array().unwrap() {
                 let id = test["tcId"].as_u64().unwrap();

@@ -96,7 +96,7 @@ function plugin() {
       'jwks-show': true,
       'default-kid': keys[0].kid,
       'client-sign_kid-parameter': 'sign_kid',
-      'access-token-duration': 300,
+      'access-token-duration': 3600,
       'refresh-token-duration': 3600,
       'code-duration': 60,
       'refresh-token-rolling': true,
@@ -152,7 +152,8 @@ await control({
   ),
   async rotate(overlap) {
     const fresh = await freshKeys(algorithms);
-    keys = overlap ? [...fresh, ...keys] : fresh;
+    // One generation back: glewlwyd takes at most 16k characters of settings.
+    keys = overlap ? [...fresh, ...keys.slice(0, algorithms.length)] : fresh;
     await rest('PUT', '/mod/plugin/oidc', plugin());
     await rest('PUT', '/mod/plugin/oidc/reset');
     for (const alg of algorithms) await rest('PUT', `/client/svc-${alg}?source=database`, client(alg));

@@ -35,7 +35,7 @@ function provider(issuer, keys) {
         getResourceServerInfo: (_ctx, resource, client) => ({
           scope: 'orders:read orders:write',
           audience: resource,
-          accessTokenTTL: 300,
+          accessTokenTTL: 3600,
           accessTokenFormat: 'jwt',
           jwt: { sign: { alg: client.clientId.slice('svc-'.length) } },
         }),

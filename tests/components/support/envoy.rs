@@ -1,0 +1,106 @@
+//! Envoy's jwt_authn in front of an issuer.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::{Child, Issuer, components, http};
+
+#[derive(Debug)]
+pub(crate) struct Envoy {
+    url: String,
+    client: reqwest::Client,
+    _child: Child,
+    directory: PathBuf,
+}
+
+impl Envoy {
+    pub(crate) async fn in_front_of(issuer: &Issuer) -> Self {
+        let directory =
+            std::env::temp_dir().join(format!("envoy-{}-{}", std::process::id(), issuer.name));
+        std::fs::create_dir_all(&directory).expect("a temporary directory");
+        let (configuration, admin_address) =
+            (directory.join("envoy.yaml"), directory.join("admin"));
+        let jwks_uri = issuer.jwks_uri().await;
+        let port = reqwest::Url::parse(&jwks_uri)
+            .ok()
+            .and_then(|url| url.port())
+            .expect("a loopback URL with a port");
+        let filled = include_str!("../envoy.yaml")
+            .replace("@ISSUER@", &issuer.issuer)
+            .replace("@AUDIENCE@", &issuer.audience)
+            .replace("@JWKS_URI@", &jwks_uri)
+            .replace("@PORT@", &port.to_string());
+        std::fs::write(&configuration, filled).expect("the configuration is written");
+
+        let mut command = Command::new(components().join("envoy"));
+        command
+            .arg("--config-path")
+            .arg(&configuration)
+            .arg("--admin-address-path")
+            .arg(&admin_address);
+        command.args([
+            "--concurrency",
+            "1",
+            "--disable-hot-restart",
+            "--log-level",
+            "warn",
+        ]);
+        let mut child = Child::start("envoy", &mut command);
+
+        let admin = format!("http://{}", child.file(&admin_address).trim());
+        let client = http();
+        // "LIVE" comes when the keys have been fetched and the listener is open; until then it is asked again.
+        let ready = async {
+            while get(&client, &format!("{admin}/ready")).await.trim() != "LIVE" {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), ready)
+            .await
+            .expect("Envoy becomes ready");
+        let listeners: Value =
+            serde_json::from_str(&get(&client, &format!("{admin}/listeners?format=json")).await)
+                .expect("the list of listeners is JSON");
+        let port =
+            &listeners["listener_statuses"][0]["local_address"]["socket_address"]["port_value"];
+        Self {
+            url: format!("http://127.0.0.1:{port}/"),
+            client,
+            _child: child,
+            directory,
+        }
+    }
+
+    /// What Envoy answers to a request with this `Authorization`, and why.
+    pub(crate) async fn ask(&self, authorization: Option<&str>) -> (StatusCode, String) {
+        let mut request = self.client.get(&self.url);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        let response = request.send().await.expect("Envoy answers");
+        (
+            response.status(),
+            response.text().await.expect("Envoy answers in full"),
+        )
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+async fn get(client: &reqwest::Client, url: &str) -> String {
+    client
+        .get(url)
+        .send()
+        .await
+        .expect("Envoy's admin port answers")
+        .text()
+        .await
+        .expect("in full")
+}
