@@ -178,12 +178,12 @@ impl KeySet {
     }
 
     /// Whether there is a key here that the other set lacks: another name or other material.
-    #[cfg(feature = "remote")]
+    #[cfg(any(test, feature = "remote"))]
     pub(crate) fn has_keys_beyond(&self, other: &Self) -> bool {
         self.0.keys.iter().any(|(_, key)| !other.contains(key))
     }
 
-    #[cfg(feature = "remote")]
+    #[cfg(any(test, feature = "remote"))]
     fn contains(&self, key: &VerificationKey) -> bool {
         let same = |other: &Arc<VerificationKey>| {
             other.key_id() == key.key_id() && other.material() == key.material()

@@ -11,6 +11,7 @@ mod rust_crypto;
 #[cfg(feature = "testing")]
 mod signing_key;
 #[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;
 
 #[cfg(feature = "testing")]
