@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::freshness::age;
+use super::freshness::{Decision, UnknownKey, age};
 use super::{Fetched, KeySource, Reason, Shared, State};
 use crate::clock::Now;
 use crate::discovery;
@@ -55,12 +55,18 @@ impl Flights {
     }
 }
 
-/// The flight in the air, or a new one. `None` when there is no runtime to start it on.
+/// The flight in the air, or a new one, or the last one if it has landed since the caller looked and
+/// no other is due. `None` when there is no runtime to start it on.
 pub(super) fn join(shared: &Arc<Shared>, reason: Reason) -> Option<Flight> {
     let (runtime, sender, flight) = {
         let mut air = shared.flights.air();
         if let Some(flight) = &air.flight {
             return Some(flight.clone());
+        }
+        let state = shared.state.load();
+        if !state.is_fetch_due(reason, shared.clock.now()) {
+            let outcome = state.last_error.clone().map_or(Ok(()), Err);
+            return Some(watch::channel(Some(outcome)).1);
         }
         if let Ok(current) = Handle::try_current() {
             air.runtime = Some(current);
@@ -222,6 +228,15 @@ impl Shared {
 }
 
 impl State {
+    fn is_fetch_due(&self, reason: Reason, now: Now) -> bool {
+        match reason {
+            Reason::Schedule => {
+                !matches!(self.history.decide(now), Decision::Use | Decision::Refuse)
+            }
+            Reason::UnknownKey => self.history.decide_unknown_key(now) == UnknownKey::Fetch,
+        }
+    }
+
     fn accept(&mut self, answer: Answer, reason: Reason, now: Now) {
         let mut found_new_keys = false;
         if let Some((keys, etag)) = answer.keys {

@@ -1,8 +1,10 @@
 //! A caller that goes away takes nothing with it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use portcullis::testing::{Fault, TestIssuer};
+use portcullis::testing::{AUDIENCE, Fault, TestIssuer, VirtualClock};
+use portcullis::{Audience, Fetch, FetchFuture, FetchRequest, FetchResponse, Issuer, Verifier};
 
 use crate::support::{reason, verifier};
 
@@ -106,4 +108,65 @@ fn without_a_runtime_verify_now_refuses_and_recovers() {
             tokio::task::yield_now().await;
         }
     });
+}
+
+#[test]
+fn outside_of_a_runtime_verify_refuses_and_does_not_panic() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let issuer = runtime.block_on(TestIssuer::start()).unwrap();
+    let verifier = verifier(&issuer);
+    let token = issuer.token().sign();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let outcome = std::pin::pin!(verifier.verify(&token)).poll(&mut context);
+    let std::task::Poll::Ready(outcome) = outcome else {
+        panic!("nothing can wake it");
+    };
+    assert_eq!(reason(&outcome), "keys_unavailable");
+    assert!(runtime.block_on(verifier.verify(&token)).is_ok());
+}
+
+/// Panics on its first call and answers every other.
+#[derive(Debug)]
+struct PanicsOnce {
+    jwks: String,
+    calls: AtomicUsize,
+}
+
+impl Fetch for PanicsOnce {
+    fn fetch(&self, _: FetchRequest) -> FetchFuture<'_> {
+        Box::pin(async {
+            if self.calls.fetch_add(1, Ordering::Relaxed) == 0 {
+                panic!("a bug in a Fetch of the user's");
+            }
+            Ok(FetchResponse::document(self.jwks.clone()))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_fetch_that_panics_is_a_failure_like_any_other() {
+    let clock = VirtualClock::at_unix(1_800_000_000);
+    let issuer = TestIssuer::start().await.unwrap().with_clock(clock.clone());
+    let trusted = Issuer::jwks_uri(
+        issuer.issuer(),
+        "https://id.example.com/keys",
+        Audience::of(AUDIENCE),
+    );
+    let fetch = PanicsOnce {
+        jwks: issuer.jwks(),
+        calls: AtomicUsize::new(0),
+    };
+    let verifier = Verifier::builder()
+        .issuer(trusted)
+        .clock(clock.clone())
+        .fetch(fetch)
+        .build()
+        .unwrap();
+    let outcome = verifier.verify(&issuer.token().sign()).await;
+    assert_eq!(reason(&outcome), "keys_unavailable");
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(
+        reason(&verifier.verify(&issuer.token().sign()).await),
+        "accepted"
+    );
 }
