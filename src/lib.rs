@@ -146,6 +146,7 @@ pub mod testing;
 mod json;
 mod text;
 #[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod vectors;
 
 #[cfg(feature = "jsonwebtoken")]

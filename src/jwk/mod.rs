@@ -11,6 +11,7 @@ mod pem;
 mod rsa;
 mod skip;
 #[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;
 
 pub(crate) use members::Members;

@@ -355,4 +355,20 @@ const MAX_EXCESS: usize = 100;
 const MAX_CANDIDATES: usize = 4;
 
 #[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;
+
+#[cfg(test)]
+#[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_backend_every_key_is_skipped_and_says_so() {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let json = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}]}}"#);
+        let keys = KeySet::from_json(json.as_bytes()).unwrap();
+        assert!(keys.is_empty() && !keys.has_keys_beyond(&KeySet::default()));
+        assert_eq!(keys.skipped()[0].reason(), SkipReason::NoBackend);
+    }
+}

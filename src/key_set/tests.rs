@@ -742,6 +742,26 @@ mod of_others {
         assert!(sets >= 10 && pems >= 3, "{sets} {pems}");
     }
 
+    /// As a document, as the keys in one and as one key, on a stack that deep recursion would overflow.
+    #[test]
+    fn no_json_text_panics() {
+        let Some(vectors) = vectors::open() else {
+            return;
+        };
+        let read = move || {
+            for file in vectors.files("JSONTestSuite") {
+                let text = vectors.bytes(&file);
+                let _ = KeySet::from_json(&text);
+                let _ = KeySet::from_json(&[b"{\"keys\":", &text[..], b"}"].concat());
+                let _ = KeySet::from_json(&[b"{\"keys\":[", &text[..], b"]}"].concat());
+                let key = [b"{\"keys\":[{\"kty\":\"EC\",\"x\":", &text[..], b"}]}"].concat();
+                assert_eq!(KeySet::from_json(&key).map_or(0, |keys| keys.len()), 0);
+            }
+        };
+        let small_stack = std::thread::Builder::new().stack_size(64 * 1024);
+        small_stack.spawn(read).unwrap().join().unwrap();
+    }
+
     #[test]
     fn pem_and_jwk_of_a_key_are_the_same_key() {
         let Some(vectors) = vectors::open() else {
