@@ -15,7 +15,7 @@ pub enum SkipReason {
     #[error("not a JSON object")]
     NotAnObject,
     /// `malformed_member`: a member that is needed or read is missing, of the wrong type or length, not
-    /// canonical base64url without padding, or a `kid` over 256 bytes.
+    /// base64 in one of its two alphabets with unused bits zero, or a `kid` over 256 bytes.
     #[error("a member is missing or malformed")]
     MalformedMember,
     /// `duplicate_member`: a member stands twice, so that two readers could see two keys.
