@@ -55,16 +55,13 @@ struct Case<'a> {
     jwks: &'a RawValue,
     issuer: Option<String>,
     audience: Option<String>,
-    now: Option<i64>,
-    #[serde(default)]
-    leeway: u64,
+    now: Option<f64>,
+    // What is optional may be absent or `null`.
+    leeway: Option<f64>,
     algorithms: Option<Vec<String>>,
-    #[serde(default)]
-    require: Vec<String>,
-    #[serde(default)]
-    typ: Typ,
-    #[serde(default)]
-    mode: Mode,
+    require: Option<Vec<String>>,
+    typ: Option<Typ>,
+    mode: Option<Mode>,
 }
 
 #[derive(Default, Deserialize)]
@@ -101,7 +98,7 @@ impl Case<'_> {
         let Ok(keys) = KeySet::from_json(self.jwks.get().as_bytes()) else {
             return Err("keys_unavailable".to_owned());
         };
-        match self.mode {
+        match self.mode.unwrap_or_default() {
             Mode::Jws => match verify_jws(&self.token, &keys, &algorithms) {
                 Ok(_) => Ok(None),
                 Err(error) => Err(error.reason().to_owned()),
@@ -115,11 +112,14 @@ impl Case<'_> {
         else {
             return Err("bad_case".to_owned());
         };
+        let Ok(leeway) = Duration::try_from_secs_f64(self.leeway.unwrap_or_default()) else {
+            return Err("bad_case".to_owned());
+        };
         let issuer = Issuer::keys(issuer, keys, Audience::of(audience))
             .algorithms(algorithms)
-            .leeway(Duration::from_secs(self.leeway))
-            .require_claims(self.require)
-            .token_type(match self.typ {
+            .leeway(leeway)
+            .require_claims(self.require.unwrap_or_default())
+            .token_type(match self.typ.unwrap_or_default() {
                 Typ::Usual => TokenType::Usual,
                 Typ::Any => TokenType::DangerouslyAny,
                 Typ::AtJwt => TokenType::Exactly("at+jwt".into()),
@@ -138,12 +138,12 @@ impl Case<'_> {
 
 /// A clock that stands still, at seconds since 1970.
 #[derive(Debug)]
-struct At(i64);
+struct At(f64);
 
 impl Clock for At {
     fn now(&self) -> Now {
-        let distance = Duration::from_secs(self.0.unsigned_abs());
-        let wall = if self.0 < 0 {
+        let distance = Duration::try_from_secs_f64(self.0.abs()).unwrap_or_default();
+        let wall = if self.0 < 0.0 {
             UNIX_EPOCH.checked_sub(distance)
         } else {
             UNIX_EPOCH.checked_add(distance)

@@ -129,6 +129,13 @@ async fn a_case_is_judged_by_its_own_settings() {
             json!({ "jwks": "not a set" }),
             Some("keys_unavailable"),
         ),
+        (&at_jwt, json!({ "now": 1_999.5 }), None),
+        (
+            &at_jwt,
+            json!({ "leeway": null, "typ": null, "mode": null, "require": null, "algorithms": null }),
+            None,
+        ),
+        (&at_jwt, json!({ "leeway": -1 }), Some("bad_case")),
         (&at_jwt, json!({ "leeway": 301 }), Some("bad_case")),
         (&at_jwt, json!({ "mode": "else" }), Some("bad_case")),
         (&at_jwt, json!({ "now": "noon" }), Some("bad_case")),
