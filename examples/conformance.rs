@@ -64,7 +64,7 @@ struct Case<'a> {
     mode: Option<Mode>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 enum Typ {
     #[default]
     #[serde(rename = "default")]
@@ -75,7 +75,7 @@ enum Typ {
     AtJwt,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Mode {
     #[default]
