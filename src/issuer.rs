@@ -1,11 +1,17 @@
 //! An issuer: its exact name, where its keys come from, and what its tokens are held to.
 
+use std::fmt;
+#[cfg(feature = "remote")]
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::algorithm::Algorithm;
 use crate::claims::{Audience, DEFAULT_LEEWAY, TokenType};
 use crate::key_set::KeySet;
+#[cfg(feature = "remote")]
+use crate::remote::KeyRefresh;
+use crate::text::{Escaped, without_credentials as shown};
 
 /// An issuer whose tokens a service accepts. Trust is per issuer: keys, audience and every setting
 /// belong to one and are never used for another.
@@ -20,6 +26,8 @@ use crate::key_set::KeySet;
 /// | [`token_type`](Self::token_type) | [`TokenType::Usual`] | most issuers type access tokens `JWT` |
 /// | [`require_claims`](Self::require_claims) | none beyond `iss`, `aud`, `exp` | |
 /// | [`max_token_age`](Self::max_token_age) | none | `exp` says it already |
+/// | [`key_refresh`](Self::key_refresh) | [`KeyRefresh::new`] | its table says |
+/// | [`failover_jwks_uri`](Self::failover_jwks_uri) | none | keys outlive an outage of a day anyway |
 ///
 /// # Example
 ///
@@ -29,7 +37,7 @@ use crate::key_set::KeySet;
 /// let issuer = Issuer::discover("https://id.example.com", Audience::of("https://api.example.com"))
 ///     .algorithms([Algorithm::Es256]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "an issuer does nothing until it is given to a verifier"]
 pub struct Issuer {
     pub(crate) name: Arc<str>,
@@ -42,16 +50,48 @@ pub struct Issuer {
     pub(crate) max_token_age: Option<Duration>,
     #[cfg(feature = "remote")]
     pub(crate) allow_http: bool,
+    #[cfg(feature = "remote")]
+    pub(crate) failover: Option<String>,
+    #[cfg(feature = "remote")]
+    pub(crate) key_refresh: KeyRefresh,
 }
 
 /// Where an issuer's keys come from, as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Source {
     #[cfg(feature = "remote")]
     Discovery,
     #[cfg(feature = "remote")]
     JwksUri(String),
+    #[cfg(feature = "remote")]
+    File(PathBuf),
     Keys(KeySet),
+}
+
+/// Addresses stay out: they are not checked yet, and may hold a password or an API key.
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issuer")
+            .field("issuer", &Escaped(shown(&self.name)))
+            .field("source", &self.source)
+            .field("audience", &self.audience)
+            .field("algorithms", &self.algorithms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            #[cfg(feature = "remote")]
+            Self::Discovery => "discovery",
+            #[cfg(feature = "remote")]
+            Self::JwksUri(_) => "jwks_uri",
+            #[cfg(feature = "remote")]
+            Self::File(_) => "jwks_file",
+            Self::Keys(_) => "keys",
+        })
+    }
 }
 
 impl Issuer {
@@ -79,6 +119,25 @@ impl Issuer {
         Self::new(issuer.into(), Source::JwksUri(jwks_uri.into()), audience)
     }
 
+    /// An issuer whose JWK Set is a file, such as a mounted secret or config map.
+    ///
+    /// It is read once by [`build`](crate::VerifierBuilder::build), and again when it is a minute old
+    /// and in use ([`KeyRefresh::min_lifetime`]) or lacks a token's key. A file that is not there, half
+    /// written or no JWK Set is a failed fetch: the keys at hand serve on for 24 h at most. Reading
+    /// needs no runtime. `issuer` is the exact value of the tokens' `iss` and may be any text.
+    ///
+    /// # Security
+    ///
+    /// Whoever writes the file decides which keys sign valid tokens.
+    #[cfg(feature = "remote")]
+    pub fn jwks_file(
+        issuer: impl Into<String>,
+        path: impl Into<PathBuf>,
+        audience: Audience,
+    ) -> Self {
+        Self::new(issuer.into(), Source::File(path.into()), audience)
+    }
+
     /// An issuer whose keys are given and never change. Nothing is fetched.
     ///
     /// `issuer` is the exact value of the tokens' `iss` and may be any text.
@@ -102,6 +161,10 @@ impl Issuer {
             max_token_age: None,
             #[cfg(feature = "remote")]
             allow_http: false,
+            #[cfg(feature = "remote")]
+            failover: None,
+            #[cfg(feature = "remote")]
+            key_refresh: KeyRefresh::new(),
         }
     }
 
@@ -146,6 +209,30 @@ impl Issuer {
     /// write milliseconds into `exp`, which is a date millennia away.
     pub fn max_token_age(mut self, age: Duration) -> Self {
         self.max_token_age = Some(age);
+        self
+    }
+
+    /// How this issuer's keys are kept fresh, and how long they are trusted. Default:
+    /// [`KeyRefresh::new`]. A setting out of its bounds is a [`BuildError`](crate::BuildError).
+    #[cfg(feature = "remote")]
+    pub fn key_refresh(mut self, key_refresh: KeyRefresh) -> Self {
+        self.key_refresh = key_refresh;
+        self
+    }
+
+    /// A second address for the JWK Set, asked only when the first does not answer with one.
+    ///
+    /// Keys it has beyond those at hand are used; keys it lacks serve on as they do while fetches fail.
+    /// A key that the issuer itself has withdrawn is not brought back by it. The first address has
+    /// 60 % of [`KeyRefresh::fetch_deadline`] when there is a second. Default: none.
+    ///
+    /// # Security
+    ///
+    /// Whoever answers there decides which keys sign valid tokens whenever the issuer is down, or cut
+    /// off.
+    #[cfg(feature = "remote")]
+    pub fn failover_jwks_uri(mut self, jwks_uri: impl Into<String>) -> Self {
+        self.failover = Some(jwks_uri.into());
         self
     }
 

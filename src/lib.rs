@@ -61,7 +61,8 @@
 //! 2. The header never chooses how it is verified: configuration and key do, and it must agree.
 //!    There is no `none` and no HMAC to choose.
 //! 3. A key belongs to its issuer. A token names an issuer of the configuration or costs no fetch.
-//! 4. A request with a known key never waits for the network. One that must wait does so once, 5 s at most.
+//! 4. A request with a known key never waits for the network in a service that is in use, outage or not.
+//!    One whose keys are long stale waits once, 2 s at most; one without any usable keys 5 s at most.
 //! 5. A failed fetch takes no key away that is within its bound, and no key outlives its bound.
 //! 6. When keys cannot be had the answer is 503, not 401.
 //! 7. No error, log line or `Debug` output holds token text, an unverified claim or a key.
@@ -77,7 +78,8 @@
 //! | algorithms | every [`Algorithm`], narrowed by the key | all use public keys |
 //! | size | token 16 KiB, header 2 KiB, `kid` 256 bytes | real ones are a tenth of that |
 //! | keys are fresh for | `Cache-Control`, within 60 s and 1 h; else 10 min | what issuers state, without its extremes |
-//! | refresh | in the background at 80 % of that, ± 10 % | a known key never waits; a fleet does not march in step |
+//! | refresh | in the background at 80 % of that, ± 10 %, started by use | nobody waits; a fleet does not march in step |
+//! | withdrawn key | refused 1 h after it was found to be published no more | replicas of real issuers disagree for that long |
 //! | outage | keys serve for 24 h after the last success | a night without the issuer is survived |
 //! | unknown key | one shared fetch, at most every 10 to 60 s | the first request after a rotation passes; a flood costs nothing |
 //! | fetch | https, no redirects, 5 s in all, 512 KiB, 100 keys | none of it is the token's to influence |
@@ -103,6 +105,7 @@
 //! | `rust-crypto` | the portable backend: every algorithm but ML-DSA; used when `aws-lc-rs` is off | no |
 //! | `axum` | extractors for axum 0.8 | no |
 //! | `tonic` | statuses and request access for tonic 0.14 | no |
+//! | `metrics` | [what of the keys is counted](crate::metrics), for the `metrics` facade | no |
 //! | `testing` | a real issuer on loopback, a token builder, a virtual clock; for tests only | no |
 //!
 //! Features add and never change. The minimum supported Rust version is 1.88 with every feature.
@@ -129,6 +132,10 @@ mod remote;
 mod issuer;
 mod verifier;
 mod clock;
+#[cfg(feature = "remote")]
+mod event;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod error;
 // The edge.
 mod bearer;
@@ -151,16 +158,21 @@ mod vectors;
 
 #[cfg(feature = "jsonwebtoken")]
 pub use self::jsonwebtoken::ConversionError;
+/// The HTTP client that [`VerifierBuilder::http_client`] changes.
+#[cfg(feature = "remote")]
+pub use ::reqwest;
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use bearer::{BearerError, BearerToken};
 pub use claims::{Audience, TokenType};
 pub use clock::{Clock, Now, SystemClock};
 #[cfg(feature = "remote")]
-pub use error::WarmUpError;
+pub use error::RefreshError;
 pub use error::{
     BuildError, ClaimError, ClaimName, FetchError, FetchErrorKind, KeySetError, Malformation,
     VerifyError,
 };
+#[cfg(feature = "remote")]
+pub use event::{Event, Observer};
 #[cfg(feature = "remote")]
 pub use fetch::{Fetch, FetchFuture, FetchRequest, FetchResponse, Freshness};
 pub use issuer::Issuer;
@@ -169,6 +181,8 @@ pub use jws::{Header, VerifiedJws};
 pub use key_set::KeySet;
 #[cfg(feature = "tower")]
 pub use middleware::{AuthLayer, Rejection};
+#[cfg(feature = "remote")]
+pub use remote::{KeyRefresh, KeySeed, SeedError};
 pub use token::{Actor, Authentication, Confirmation, Scopes, VerifiedToken};
 pub use verifier::{IssuerStatus, KeyState, Status, Verifier, VerifierBuilder, verify_jws};
 

@@ -31,6 +31,23 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// A text that may be a URL, without what must not be shown of one: all up to an `@` in its
+/// authority, and its query and fragment. Any other text is shown as it is.
+pub(crate) fn without_credentials(text: &str) -> &str {
+    let Some((_, rest)) = text.split_once("://") else {
+        return text;
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    match rest
+        .split('/')
+        .next()
+        .and_then(|authority| authority.rsplit_once('@'))
+    {
+        Some((userinfo, _)) => rest.get(userinfo.len()..).unwrap_or_default(),
+        None => text.split(['?', '#']).next().unwrap_or_default(),
+    }
+}
+
 const MAX_CHARACTERS: usize = 64;
 
 #[cfg(test)]
@@ -47,6 +64,22 @@ mod tests {
         check("orders-1", r#""orders-1""#);
         check("a\r\nb\u{1b}[31m", r#""a\u{d}\u{a}b\u{1b}[31m""#);
         check("\u{202e}x\"\\", r#""\u{202e}x\"\\""#);
+    }
+
+    #[test]
+    fn a_url_is_shown_without_credentials() {
+        for (text, shown) in [
+            ("https://id.example.com/a", "https://id.example.com/a"),
+            ("https://id.example.com/a?key=b", "https://id.example.com/a"),
+            ("https://id.example.com#b?c", "https://id.example.com"),
+            ("https://u:p@id.example.com/a?b", "@id.example.com/a"),
+            ("https://u:p@q@id.example.com", "@id.example.com"),
+            ("https://id.example.com/a@b", "https://id.example.com/a@b"),
+            ("any text? yes", "any text? yes"),
+            ("", ""),
+        ] {
+            assert_eq!(without_credentials(text), shown);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::SkipReason;
-use crate::text::Escaped;
+use crate::text::{Escaped, without_credentials};
 
 /// Why [`VerifierBuilder::build`](crate::VerifierBuilder::build) refused a configuration.
 ///
@@ -18,7 +18,7 @@ pub enum BuildError {
     /// The same issuer was given twice.
     #[error(
         "issuer {:?} is configured twice; give each issuer once, with all of its settings",
-        Escaped(issuer)
+        Escaped(without_credentials(issuer))
     )]
     DuplicateIssuer {
         /// The issuer.
@@ -31,12 +31,12 @@ pub enum BuildError {
     #[error(
         "{} of issuer {:?} cannot be fetched: {problem}",
         what,
-        Escaped(issuer)
+        Escaped(without_credentials(issuer))
     )]
     ForbiddenUrl {
         /// The issuer it belongs to.
         issuer: String,
-        /// Which value: `"the URL"` or `"jwks_uri"`.
+        /// Which value: `"the URL"`, `"jwks_uri"` or `"failover_jwks_uri"`.
         what: &'static str,
         /// What is wrong with it, and the remedy.
         problem: String,
@@ -45,7 +45,7 @@ pub enum BuildError {
     #[error(
         "the audience of issuer {:?} is empty; give the value this service has in the tokens' aud claim, \
          or spell out Audience::dangerously_any",
-        Escaped(issuer)
+        Escaped(without_credentials(issuer))
     )]
     EmptyAudience {
         /// The issuer.
@@ -55,7 +55,7 @@ pub enum BuildError {
     #[error(
         "no algorithm is allowed for issuer {:?}; name those its tokens are signed with, \
          or leave Issuer::algorithms out",
-        Escaped(issuer)
+        Escaped(without_credentials(issuer))
     )]
     NoAlgorithms {
         /// The issuer.
@@ -65,7 +65,7 @@ pub enum BuildError {
     #[error(
         "leeway of {leeway:?} for issuer {:?} is over the bound of 300 s; \
          leeway is for clocks that differ, expired tokens must be renewed",
-        Escaped(issuer)
+        Escaped(without_credentials(issuer))
     )]
     LeewayTooLong {
         /// The issuer.
@@ -76,7 +76,7 @@ pub enum BuildError {
     /// The maximum token age is zero.
     #[error(
         "maximum token age for issuer {:?} is zero, which no token meets; leave it out or give more",
-        Escaped(issuer)
+        Escaped(without_credentials(issuer))
     )]
     ZeroMaxTokenAge {
         /// The issuer.
@@ -85,7 +85,7 @@ pub enum BuildError {
     /// A required claim or a token type is the empty string.
     #[error(
         "{what} for issuer {:?} is empty; give its name or leave it out",
-        Escaped(issuer)
+        Escaped(without_credentials(issuer))
     )]
     EmptyName {
         /// The issuer.
@@ -93,10 +93,40 @@ pub enum BuildError {
         /// Which value: `"a required claim"` or `"the token type"`.
         what: &'static str,
     },
+    /// No key of a fixed key set serves an algorithm that is allowed.
+    #[error(
+        "no key of issuer {:?} serves an allowed algorithm; every token would be refused: \
+         give the key's algorithm to Issuer::algorithms, or another key",
+        Escaped(without_credentials(issuer))
+    )]
+    NoKeyForAlgorithms {
+        /// The issuer.
+        issuer: String,
+    },
+    /// More keys without names than are tried for one token.
+    #[error(
+        "issuer {:?} has more than 4 keys without a kid for one algorithm; every such token would be \
+         refused: give fewer, or a JWK Set whose keys have a kid",
+        Escaped(without_credentials(issuer))
+    )]
+    TooManyNamelessKeys {
+        /// The issuer.
+        issuer: String,
+    },
+    /// The crypto backend supports none of the allowed algorithms.
+    #[error(
+        "the enabled crypto backend supports no algorithm allowed for issuer {:?}; \
+         enable the feature aws-lc-rs, or allow another algorithm",
+        Escaped(without_credentials(issuer))
+    )]
+    UnsupportedAlgorithms {
+        /// The issuer.
+        issuer: String,
+    },
     /// A fixed key set has no usable key.
     #[error(
         "the key set of issuer {:?} has no usable key ({}); every token would be refused",
-        Escaped(issuer),
+        Escaped(without_credentials(issuer)),
         first_skipped.map_or_else(|| "it is empty".to_owned(), |reason| reason.to_string())
     )]
     NoUsableKey {
@@ -105,6 +135,33 @@ pub enum BuildError {
         /// Why the first key of the set was left out, if there is one.
         first_skipped: Option<SkipReason>,
     },
+    /// A setting of [`KeyRefresh`](crate::KeyRefresh) is out of its bounds.
+    #[error(
+        "KeyRefresh::{setting} of issuer {:?} is out of its bounds: it must be {bounds}",
+        Escaped(without_credentials(issuer))
+    )]
+    KeyRefreshOutOfBounds {
+        /// The issuer.
+        issuer: String,
+        /// The setter's name.
+        setting: &'static str,
+        /// What the value must be.
+        bounds: &'static str,
+    },
+    /// A failover address for keys that are not fetched.
+    #[error(
+        "issuer {:?} has a failover_jwks_uri, but its keys are not fetched; leave it out,          or use Issuer::jwks_uri or Issuer::discover",
+        Escaped(without_credentials(issuer))
+    )]
+    NothingToFailOver {
+        /// The issuer.
+        issuer: String,
+    },
+    /// Both a `Fetch` and settings for the crate's own HTTP client were given.
+    #[error(
+        "both VerifierBuilder::fetch and VerifierBuilder::http_client are set, and only one can fetch;          leave one out"
+    )]
+    TwoHttpClients,
     /// The crate was compiled without a crypto backend.
     #[error("no crypto backend is compiled in; enable the feature aws-lc-rs or rust-crypto")]
     NoCryptoBackend,

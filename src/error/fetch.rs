@@ -46,9 +46,15 @@ pub enum FetchErrorKind {
     /// The metadata's `jwks_uri` may not be fetched: not https, or with userinfo or a fragment.
     #[error("provider metadata has a jwks_uri that may not be fetched")]
     ForbiddenUrl,
+    /// The file with the keys could not be read.
+    #[error("the file with the keys could not be read")]
+    File,
     /// No fetch is allowed at the moment; the last one failed.
     #[error("the last fetch failed and the next is not due yet")]
     CoolingDown,
+    /// The fetch that was waited for had begun before the key was missed; another is to be made.
+    #[error("the fetch that was waited for began before the key was missed")]
+    StartedEarlier,
     /// Too many callers wait for this issuer's keys already.
     #[error("too many callers are waiting for keys")]
     TooManyWaiters,

@@ -16,12 +16,12 @@ mod fetch;
 mod key_set;
 mod verify;
 #[cfg(feature = "remote")]
-mod warm_up;
+mod refresh;
 
 pub use build::BuildError;
 pub use claim::ClaimError;
 pub use fetch::{FetchError, FetchErrorKind};
 pub use key_set::KeySetError;
-pub use verify::{ClaimName, Malformation, VerifyError};
 #[cfg(feature = "remote")]
-pub use warm_up::WarmUpError;
+pub use refresh::RefreshError;
+pub use verify::{ClaimName, Malformation, VerifyError};

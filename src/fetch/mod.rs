@@ -5,6 +5,7 @@
 //! holds a [`Fetch`] and cannot tell whether there is a network behind it.
 
 mod cache_control;
+mod file;
 mod reqwest;
 mod url;
 
@@ -17,7 +18,8 @@ use http::HeaderMap;
 
 use crate::error::{FetchError, FetchErrorKind};
 
-pub(crate) use self::reqwest::ReqwestFetch;
+pub(crate) use self::file::read as read_file;
+pub(crate) use self::reqwest::{ClientBuilder, Configure, ReqwestFetch};
 pub(crate) use self::url::{FetchUrl, PlainHttp, UrlError};
 
 /// Where documents (provider metadata and JWK Sets) come from.

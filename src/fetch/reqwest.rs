@@ -8,11 +8,12 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH};
 use http::{HeaderMap, StatusCode};
+pub(crate) use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 
@@ -28,7 +29,11 @@ use crate::text::Escaped;
 /// usual files, `SSL_CERT_FILE` and `SSL_CERT_DIR`).
 pub(crate) struct ReqwestFetch {
     clients: Mutex<HashMap<Route, Client>>,
+    configure: Configure,
 }
+
+/// What the configuration adds to a client: certificates, a proxy, headers.
+pub(crate) type Configure = Arc<dyn Fn(ClientBuilder) -> ClientBuilder + Send + Sync>;
 
 impl ReqwestFetch {
     /// Builds the clients that the configured URLs need, so that a machine which cannot reach them
@@ -38,9 +43,11 @@ impl ReqwestFetch {
     /// client for that one is built when it is met.
     pub(crate) fn new<'a>(
         configured: impl IntoIterator<Item = &'a FetchUrl>,
+        configure: Configure,
     ) -> Result<Self, ClientError> {
         let fetch = Self {
             clients: Mutex::default(),
+            configure,
         };
         for url in configured {
             fetch.client(Route::of(url))?;
@@ -53,7 +60,7 @@ impl ReqwestFetch {
         if let Some(client) = clients.get(&route) {
             return Ok(client.clone());
         }
-        let client = route.client()?;
+        let client = route.client(&self.configure)?;
         clients.insert(route, client.clone());
         Ok(client)
     }
@@ -129,11 +136,16 @@ impl Route {
         }
     }
 
-    fn client(self) -> Result<Client, ClientError> {
+    fn client(self, configure: &Configure) -> Result<Client, ClientError> {
         let accept = HeaderValue::from_static("application/jwk-set+json, application/json");
-        let mut client = Client::builder()
+        let client = Client::builder()
             .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
             .default_headers(HeaderMap::from_iter([(ACCEPT, accept)]))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(IDLE_TIMEOUT);
+        // What follows is not for the configuration to change.
+        let mut client = configure(client)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -143,10 +155,7 @@ impl Route {
             .no_zstd()
             .no_hickory_dns()
             .tls_backend_rustls()
-            .https_only(self.https)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(IDLE_TIMEOUT);
+            .https_only(self.https);
         if self.loopback {
             // A proxy's loopback is another machine's, and so may a resolver's `localhost` be.
             let localhost = [
@@ -232,7 +241,6 @@ mod tests {
     use std::future::pending;
     use std::io;
     use std::process::Command;
-    use std::sync::Arc;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
@@ -324,6 +332,10 @@ mod tests {
 
     const LIMIT: usize = 1000;
 
+    fn unchanged() -> Configure {
+        Arc::new(|client| client)
+    }
+
     fn url(text: &str) -> FetchUrl {
         FetchUrl::parse(text, PlainHttp::Loopback).unwrap()
     }
@@ -333,7 +345,7 @@ mod tests {
     }
 
     fn door() -> ReqwestFetch {
-        ReqwestFetch::new([&url("http://127.0.0.1/")]).unwrap()
+        ReqwestFetch::new([&url("http://127.0.0.1/")], unchanged()).unwrap()
     }
 
     /// Fetches with a door of its own. The guard is no part of any behaviour: it ends a hung test.
@@ -657,7 +669,7 @@ mod tests {
             loopback: true,
         };
         let plain = route
-            .client()
+            .client(&unchanged())
             .unwrap()
             .get(format!("http://{host}/"))
             .send()
@@ -753,7 +765,7 @@ mod tests {
     #[ignore = "run by the test above, without certificates"]
     async fn on_a_machine_without_certificates() {
         for needs_them in ["https://id.example/", "https://localhost/"] {
-            let error = ReqwestFetch::new([&url(needs_them)])
+            let error = ReqwestFetch::new([&url(needs_them)], unchanged())
                 .unwrap_err()
                 .to_string();
             assert!(

@@ -122,10 +122,15 @@ impl VerificationKey {
         self.issuer.as_deref()
     }
 
-    /// What makes this key the same as another, whatever the two are called.
-    #[cfg(any(test, feature = "remote"))]
+    #[cfg(test)]
     pub(crate) fn material(&self) -> &KeyMaterial {
         &self.material
+    }
+
+    /// Whether the two have one name and one material.
+    #[cfg(any(test, feature = "remote"))]
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.key_id == other.key_id && self.material == other.material
     }
 
     /// Whether the key may verify signatures of this algorithm: its kind can, and its `alg`, if it has

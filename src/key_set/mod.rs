@@ -1,5 +1,10 @@
 //! Keys of one issuer as they stood at one moment, and which of them a token's header asks for.
 
+mod candidates;
+
+pub(crate) use candidates::Candidates;
+use candidates::MAX_CANDIDATES;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -177,25 +182,65 @@ impl KeySet {
         Self::collect(keys, skipped, self.0.naming)
     }
 
-    /// Whether there is a key here that the other set lacks: another name or other material.
-    #[cfg(any(test, feature = "remote"))]
-    pub(crate) fn has_keys_beyond(&self, other: &Self) -> bool {
-        self.0.keys.iter().any(|(_, key)| !other.contains(key))
+    /// Whether a key here serves one of these algorithms.
+    pub(crate) fn serves_any(&self, algorithms: &[Algorithm]) -> bool {
+        self.0
+            .by_algorithm
+            .iter()
+            .any(|(served, keys)| algorithms.contains(served) && !keys.is_empty())
     }
 
+    /// Whether more keys without names serve one of these algorithms than are tried for a token.
+    pub(crate) fn is_nameless_and_ambiguous(&self, algorithms: &[Algorithm]) -> bool {
+        let mut served = self.0.by_algorithm.iter();
+        matches!(self.0.naming, Naming::Nameless)
+            && served
+                .any(|(served, keys)| algorithms.contains(served) && keys.len() > MAX_CANDIDATES)
+    }
+
+    /// The keys here that the other set lacks: of another name or other material.
     #[cfg(any(test, feature = "remote"))]
-    fn contains(&self, key: &VerificationKey) -> bool {
-        let same = |other: &Arc<VerificationKey>| {
-            other.key_id() == key.key_id() && other.material() == key.material()
-        };
+    pub(crate) fn beyond(&self, other: &Self) -> Vec<Arc<VerificationKey>> {
+        let keys = self.0.keys.iter().map(|(_, key)| key);
+        keys.filter(|key| !other.has(key)).cloned().collect()
+    }
+
+    /// Whether this key is here, under its name.
+    #[cfg(any(test, feature = "remote"))]
+    pub(crate) fn has(&self, key: &VerificationKey) -> bool {
         match key.key_id() {
-            Some(key_id) => self
-                .0
-                .by_key_id
-                .get(key_id)
-                .is_some_and(|named| named.iter().any(same)),
-            None => self.0.keys.iter().map(|(_, other)| other).any(same),
+            Some(key_id) => {
+                let named = self.0.by_key_id.get(key_id);
+                named.is_some_and(|named| named.iter().any(|other| other.is_same_as(key)))
+            }
+            None => self.0.keys.iter().any(|(_, other)| other.is_same_as(key)),
         }
+    }
+
+    /// The same set without these keys.
+    #[cfg(feature = "remote")]
+    pub(crate) fn without(&self, keys: &[Arc<VerificationKey>]) -> Self {
+        let (left, skipped) = (self.0.keys.iter(), self.0.skipped.clone());
+        let left = left.filter(|(_, key)| !keys.iter().any(|other| other.is_same_as(key)));
+        Self::collect(left.cloned().collect(), skipped, self.0.naming)
+    }
+
+    /// A set of keys that were parsed before.
+    #[cfg(feature = "remote")]
+    pub(crate) fn of(keys: impl Iterator<Item = Arc<VerificationKey>>) -> Self {
+        Self::collect(keys.enumerate().collect(), Vec::new(), Naming::ByKeyId)
+    }
+
+    /// Whether a private or symmetric key was left out.
+    #[cfg(feature = "remote")]
+    pub(crate) fn has_secrets(&self) -> bool {
+        let mut reasons = self.0.skipped.iter().map(SkippedKey::reason);
+        reasons.any(|reason| matches!(reason, SkipReason::Private | SkipReason::Symmetric))
+    }
+
+    /// The names of the keys, in the order of the document.
+    pub(crate) fn key_ids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.0.keys.iter().map(|(_, key)| key.key_id())
     }
 
     /// The keys that a header may have been signed with: with a `kid`, the keys of that name that fit
@@ -286,41 +331,6 @@ impl fmt::Debug for KeySet {
     }
 }
 
-/// The few keys that a header may have been signed with; at least one.
-pub(crate) struct Candidates<'k>([Option<&'k VerificationKey>; MAX_CANDIDATES]);
-
-impl<'k> Candidates<'k> {
-    fn of(
-        keys: impl Iterator<Item = &'k Arc<VerificationKey>>,
-        if_none: VerifyError,
-    ) -> Result<Self, VerifyError> {
-        let mut keys = keys.map(|key| &**key).fuse();
-        let candidates = std::array::from_fn(|_| keys.next());
-        match (candidates.first(), keys.next()) {
-            (Some(None), _) => Err(if_none),
-            (_, Some(_)) => Err(VerifyError::KeyAmbiguous),
-            (_, None) => Ok(Self(candidates)),
-        }
-    }
-
-    /// The first candidate that made the signature.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidSignature` if none did.
-    pub(crate) fn verify(
-        &self,
-        algorithm: Algorithm,
-        signing_input: &[u8],
-        signature: &[u8],
-    ) -> Result<&'k VerificationKey, VerifyError> {
-        let mut candidates = self.0.iter().copied().flatten();
-        candidates
-            .find(|key| key.verify(algorithm, signing_input, signature).is_ok())
-            .ok_or(VerifyError::InvalidSignature)
-    }
-}
-
 /// The text of each key. What is in it is looked at later, one by one.
 fn entries(json: &[u8]) -> Option<Vec<&RawValue>> {
     let document: &RawValue = serde_json::from_slice(json).ok()?;
@@ -350,10 +360,6 @@ const MAX_KEYS: usize = 1_024;
 /// Keys beyond the limit that are listed as skipped: enough to see that there are some.
 const MAX_EXCESS: usize = 100;
 
-/// Keys tried for one token. Each costs a signature check, so this bounds what a token without a `kid`
-/// can cost.
-const MAX_CANDIDATES: usize = 4;
-
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod tests;
@@ -368,7 +374,7 @@ mod tests {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
         let json = format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}]}}"#);
         let keys = KeySet::from_json(json.as_bytes()).unwrap();
-        assert!(keys.is_empty() && !keys.has_keys_beyond(&KeySet::default()));
+        assert!(keys.is_empty() && keys.beyond(&KeySet::default()).is_empty());
         assert_eq!(keys.skipped()[0].reason(), SkipReason::NoBackend);
     }
 }

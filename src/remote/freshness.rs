@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::settings::KeyRefresh;
 use crate::clock::Now;
 
 /// What has happened to one issuer's keys. Changed only by its own methods, each an event.
@@ -12,6 +13,8 @@ pub(crate) struct History {
     failures: Option<Failures>,
     /// The last fetch made because of an unknown key, and how long until the next one.
     unknown_key: Option<(Now, Duration)>,
+    /// The last fetch made because of a bad signature.
+    bad_signature: Option<Now>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,35 +61,44 @@ pub(crate) enum UnknownKey {
 impl History {
     /// A fetch brought keys, or confirmed those at hand. `stated` is the lifetime the answer's
     /// headers gave, `random` is in 0..1.
-    pub(crate) fn succeeded(&mut self, now: Now, stated: Option<Duration>, random: f64) {
+    pub(crate) fn succeeded(
+        &mut self,
+        rules: &KeyRefresh,
+        now: Now,
+        stated: Option<Duration>,
+        random: f64,
+    ) {
         let fresh_for = stated
-            .unwrap_or(DEFAULT_FRESH_FOR)
-            .clamp(MIN_FRESH_FOR, MAX_FRESH_FOR);
-        let share = REFRESH_AT + REFRESH_JITTER * (2.0 * random.clamp(0.0, 1.0) - 1.0);
+            .unwrap_or(rules.default_lifetime)
+            .clamp(rules.min_lifetime, rules.max_lifetime);
+        let jitter = rules.refresh_jitter * (2.0 * random.clamp(0.0, 1.0) - 1.0);
         self.success = Some(Success {
             at: now,
             fresh_for,
-            refresh_after: fresh_for.mul_f64(share),
+            refresh_after: fresh_for.mul_f64((rules.refresh_at + jitter).clamp(0.0, 1.0)),
         });
         self.failures = None;
     }
 
     /// A fetch failed. `random` is in 0..1.
-    pub(crate) fn failed(&mut self, now: Now, random: f64) {
+    pub(crate) fn failed(&mut self, rules: &KeyRefresh, now: Now, random: f64) {
         let count = self
             .failures
             .map_or(0, |failures| failures.count)
             .saturating_add(1);
         let longest = match self.success {
-            Some(success) if age(success.at, now) < MAX_STALE_IF_ERROR => {
-                MAX_BACK_OFF.max(success.fresh_for / 4)
+            Some(success) if age(success.at, now) < rules.stale_if_error => {
+                rules.max_back_off.max(success.fresh_for / 4)
             }
-            _ => MAX_BACK_OFF,
+            _ => rules.max_back_off,
         };
-        let doubled = MIN_BACK_OFF.saturating_mul(2_u32.saturating_pow(count.saturating_sub(1)));
+        let doubled = rules
+            .min_back_off
+            .saturating_mul(2_u32.saturating_pow(count.saturating_sub(1)));
         let back_off = doubled
             .min(longest)
-            .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0);
+            .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+            .max(rules.min_back_off);
         self.failures = Some(Failures {
             count,
             last: now,
@@ -94,28 +106,44 @@ impl History {
         });
     }
 
+    /// A fetch outside the schedule failed. The schedule is not put off by it.
+    pub(crate) fn failed_aside(&mut self, rules: &KeyRefresh, now: Now) {
+        self.failures.get_or_insert(Failures {
+            count: 0,
+            last: now,
+            back_off: rules.min_back_off,
+        });
+    }
+
     /// A fetch starts because a key is unknown. Stamped before its outcome is known, so that no
     /// outcome shortens the interval.
-    pub(crate) fn asked_for_unknown_key(&mut self, now: Now) {
+    pub(crate) fn asked_for_unknown_key(&mut self, rules: &KeyRefresh, now: Now) {
         let interval = self
             .unknown_key
-            .map_or(MIN_UNKNOWN_KEY_INTERVAL, |(_, interval)| interval);
+            .map_or(rules.min_unknown_key_interval, |(_, interval)| interval);
         self.unknown_key = Some((now, interval));
     }
 
     /// The fetch for an unknown key has ended; the interval grows while such fetches find nothing new.
-    pub(crate) fn answered_unknown_key(&mut self, found_new_keys: bool) {
+    pub(crate) fn answered_unknown_key(&mut self, rules: &KeyRefresh, found_new_keys: bool) {
         if let Some((_, interval)) = &mut self.unknown_key {
             *interval = if found_new_keys {
-                MIN_UNKNOWN_KEY_INTERVAL
+                rules.min_unknown_key_interval
             } else {
-                interval.saturating_mul(2).min(MAX_UNKNOWN_KEY_INTERVAL)
+                interval
+                    .saturating_mul(2)
+                    .min(rules.max_unknown_key_interval)
             };
         }
     }
 
+    /// A fetch starts because a signature under a known key did not match.
+    pub(crate) fn asked_for_bad_signature(&mut self, now: Now) {
+        self.bad_signature = Some(now);
+    }
+
     /// What a request with a known key is to do.
-    pub(crate) fn decide(&self, now: Now) -> Decision {
+    pub(crate) fn decide(&self, rules: &KeyRefresh, now: Now) -> Decision {
         let fetch_is_due = self
             .failures
             .is_none_or(|failures| age(failures.last, now) >= failures.back_off);
@@ -126,18 +154,21 @@ impl History {
                 Decision::Refuse
             };
         };
-        let failed_lately = self
-            .failures
-            .is_some_and(|failures| age(failures.last, now) < SERVE_WHILE_REFRESHING);
+        let serve_alone = rules.stale_while_revalidate;
+        // The fetch after a failed one has been due no longer than keys serve alone.
+        let in_known_outage = self.failures.is_some_and(|failures| {
+            age(failures.last, now) < failures.back_off.saturating_add(serve_alone)
+        });
         let age = age(success.at, now);
-        let serves_alone = success.fresh_for.saturating_add(SERVE_WHILE_REFRESHING);
         match (age, fetch_is_due) {
             (age, _) if age < success.refresh_after => Decision::Use,
-            (age, true) if age < serves_alone => Decision::UseAndRefresh,
+            (age, true) if age < success.fresh_for.saturating_add(serve_alone) => {
+                Decision::UseAndRefresh
+            }
             // In an outage that is known nobody waits to learn of it again.
-            (age, true) if age < MAX_STALE_IF_ERROR && failed_lately => Decision::UseAndRefresh,
-            (age, false) if age < MAX_STALE_IF_ERROR => Decision::Use,
-            (age, true) if age < MAX_STALE_IF_ERROR => Decision::JoinThenUse,
+            (age, true) if age < rules.stale_if_error && in_known_outage => Decision::UseAndRefresh,
+            (age, false) if age < rules.stale_if_error => Decision::Use,
+            (age, true) if age < rules.stale_if_error => Decision::JoinThenUse,
             (_, true) => Decision::Wait,
             (_, false) => Decision::Refuse,
         }
@@ -155,15 +186,55 @@ impl History {
         }
     }
 
+    /// Whether a signature that does not match under a known key is reason to fetch: an allowance of
+    /// its own, and not for keys that have just been fetched.
+    pub(crate) fn is_bad_signature_fetch_due(&self, rules: &KeyRefresh, now: Now) -> bool {
+        let just_fetched = self
+            .success
+            .is_some_and(|success| age(success.at, now) < rules.min_unknown_key_interval);
+        !just_fetched
+            && self
+                .bad_signature
+                .is_none_or(|asked| age(asked, now) >= rules.bad_signature_interval)
+    }
+
+    /// How long a key that the answer of now lacks, and the one before had, goes on to serve: the
+    /// grace counts from now, or from when the answer with the key went stale, if that was earlier.
+    pub(crate) fn grace_left(&self, rules: &KeyRefresh, now: Now) -> Duration {
+        let stale_for = self.success.map_or(Duration::ZERO, |success| {
+            age(success.at, now).saturating_sub(success.fresh_for)
+        });
+        rules.unpublished_grace.saturating_sub(stale_for)
+    }
+
     /// How old the keys at hand are.
     pub(crate) fn age(&self, now: Now) -> Option<Duration> {
         self.success.map(|success| age(success.at, now))
+    }
+
+    /// When the keys at hand were fetched or confirmed.
+    pub(crate) fn fetched_at(&self) -> Option<Now> {
+        self.success.map(|success| success.at)
     }
 
     /// Whether the keys at hand are within the lifetime their issuer gave them.
     pub(crate) fn is_fresh(&self, now: Now) -> bool {
         self.success
             .is_some_and(|success| age(success.at, now) < success.fresh_for)
+    }
+
+    /// How long the keys at hand were to be fresh when they were fetched.
+    pub(crate) fn lifetime(&self) -> Option<Duration> {
+        self.success.map(|success| success.fresh_for)
+    }
+
+    /// How long until a request starts a scheduled fetch; zero when the next one does.
+    pub(crate) fn next_refresh(&self, now: Now) -> Duration {
+        match (self.failures, self.success) {
+            (Some(failures), _) => failures.back_off.saturating_sub(age(failures.last, now)),
+            (None, Some(success)) => success.refresh_after.saturating_sub(age(success.at, now)),
+            (None, None) => Duration::ZERO,
+        }
     }
 
     /// How long until a fetch is due after failures.
@@ -180,36 +251,13 @@ pub(crate) fn age(then: Now, now: Now) -> Duration {
     wall.max(now.monotonic.saturating_sub(then.monotonic))
 }
 
-/// Lifetime of keys whose issuer states none: what most verifiers use, and most issuers state about as much.
-const DEFAULT_FRESH_FOR: Duration = Duration::from_secs(10 * 60);
-/// A stated lifetime is no shorter than this: `max-age=0` must not mean a fetch a request.
-const MIN_FRESH_FOR: Duration = Duration::from_secs(60);
-/// A stated lifetime is no longer than this: some issuers state a month, and keys are withdrawn in an hour.
-const MAX_FRESH_FOR: Duration = Duration::from_secs(60 * 60);
-/// Share of the lifetime after which keys are fetched anew in the background.
-const REFRESH_AT: f64 = 0.8;
-/// How much that share differs from instance to instance, so that a fleet does not march in step.
-const REFRESH_JITTER: f64 = 0.1;
-/// How long past their lifetime keys serve while a background fetch runs.
-const SERVE_WHILE_REFRESHING: Duration = Duration::from_secs(10 * 60);
-/// How long keys are trusted while every attempt to fetch them fails: an outage of a night is
-/// survived, a withdrawn key is not trusted for ever.
-const MAX_STALE_IF_ERROR: Duration = Duration::from_secs(24 * 60 * 60);
-/// First pause after a failed fetch; doubles.
-const MIN_BACK_OFF: Duration = Duration::from_secs(1);
-/// Longest pause after failed fetches, or a quarter of the lifetime if that is longer and keys are usable.
-const MAX_BACK_OFF: Duration = Duration::from_secs(60);
-/// Least time between two fetches for unknown keys, whatever their outcome.
-const MIN_UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(10);
-/// What that time doubles up to while such fetches find nothing new.
-const MAX_UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(60);
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::UNIX_EPOCH;
 
     const MIDDLE: f64 = 0.5;
+    const RULES: KeyRefresh = KeyRefresh::new();
 
     fn at(seconds: f64) -> Now {
         let since = Duration::from_secs_f64(seconds);
@@ -221,13 +269,17 @@ mod tests {
 
     fn fetched_at_0(stated: Option<u64>) -> History {
         let mut history = History::default();
-        history.succeeded(at(0.0), stated.map(Duration::from_secs), MIDDLE);
+        history.succeeded(&RULES, at(0.0), stated.map(Duration::from_secs), MIDDLE);
         history
     }
 
     #[track_caller]
     fn check(history: &History, seconds: f64, expected: Decision) {
-        assert_eq!(history.decide(at(seconds)), expected, "after {seconds} s");
+        assert_eq!(
+            history.decide(&RULES, at(seconds)),
+            expected,
+            "after {seconds} s"
+        );
     }
 
     #[test]
@@ -266,7 +318,7 @@ mod tests {
     fn jitter_spreads_refreshes_over_a_fifth_of_the_lifetime() {
         let refresh_after = |random| {
             let mut history = History::default();
-            history.succeeded(at(0.0), Some(Duration::from_secs(100)), random);
+            history.succeeded(&RULES, at(0.0), Some(Duration::from_secs(100)), random);
             history
                 .success
                 .map(|success| success.refresh_after.as_secs_f64().round())
@@ -278,16 +330,16 @@ mod tests {
     #[test]
     fn while_fetches_fail_keys_serve_and_attempts_back_off() {
         let mut history = fetched_at_0(Some(100));
-        history.failed(at(80.0), 1.0);
+        history.failed(&RULES, at(80.0), 1.0);
         check(&history, 80.9, Decision::Use);
         check(&history, 81.0, Decision::UseAndRefresh);
-        history.failed(at(800.0), 1.0);
+        history.failed(&RULES, at(800.0), 1.0);
         check(&history, 801.9, Decision::Use);
         check(&history, 802.0, Decision::UseAndRefresh);
-        check(&history, 1_399.9, Decision::UseAndRefresh);
-        check(&history, 1_400.0, Decision::JoinThenUse);
+        check(&history, 1_401.9, Decision::UseAndRefresh);
+        check(&history, 1_402.0, Decision::JoinThenUse);
         check(&history, 86_400.0, Decision::Wait);
-        history.failed(at(86_400.0), 1.0);
+        history.failed(&RULES, at(86_400.0), 1.0);
         check(&history, 86_401.0, Decision::Refuse);
     }
 
@@ -295,7 +347,7 @@ mod tests {
     fn back_off_ends_at_a_minute_or_a_quarter_of_the_lifetime() {
         let after_many = |mut history: History| {
             for _ in 0..1_000 {
-                history.failed(at(1.0), 1.0);
+                history.failed(&RULES, at(1.0), 1.0);
             }
             history.retry_after(at(1.0)).map(|pause| pause.as_secs())
         };
@@ -307,10 +359,10 @@ mod tests {
     #[test]
     fn a_success_ends_the_back_off() {
         let mut history = History::default();
-        history.failed(at(0.0), 1.0);
+        history.failed(&RULES, at(0.0), 1.0);
         check(&history, 0.5, Decision::Refuse);
         check(&history, 1.0, Decision::Wait);
-        history.succeeded(at(1.0), None, MIDDLE);
+        history.succeeded(&RULES, at(1.0), None, MIDDLE);
         check(&history, 1.0, Decision::Use);
         assert_eq!(history.retry_after(at(1.0)), None);
     }
@@ -328,7 +380,7 @@ mod tests {
     fn unknown_keys_fetch_no_more_often_than_their_interval() {
         let mut history = fetched_at_0(None);
         check_unknown(&history, 0.0, UnknownKey::Fetch);
-        history.asked_for_unknown_key(at(0.0));
+        history.asked_for_unknown_key(&RULES, at(0.0));
         check_unknown(&history, 0.0, UnknownKey::Unknown);
         check_unknown(&history, 9.9, UnknownKey::Unknown);
         check_unknown(&history, 10.0, UnknownKey::Fetch);
@@ -338,20 +390,20 @@ mod tests {
     fn the_interval_doubles_while_nothing_new_is_found() {
         let mut history = fetched_at_0(None);
         for expected in [20, 40, 60, 60] {
-            history.asked_for_unknown_key(at(0.0));
-            history.answered_unknown_key(false);
+            history.asked_for_unknown_key(&RULES, at(0.0));
+            history.answered_unknown_key(&RULES, false);
             check_unknown(&history, f64::from(expected) - 0.1, UnknownKey::Unknown);
             check_unknown(&history, f64::from(expected), UnknownKey::Fetch);
         }
-        history.answered_unknown_key(true);
+        history.answered_unknown_key(&RULES, true);
         check_unknown(&history, 10.0, UnknownKey::Fetch);
     }
 
     #[test]
     fn after_a_failed_fetch_an_unknown_key_is_nobodys_fault() {
         let mut history = fetched_at_0(None);
-        history.asked_for_unknown_key(at(0.0));
-        history.failed(at(0.0), MIDDLE);
+        history.asked_for_unknown_key(&RULES, at(0.0));
+        history.failed(&RULES, at(0.0), MIDDLE);
         check_unknown(&history, 9.9, UnknownKey::Unavailable);
         check_unknown(&history, 10.0, UnknownKey::Fetch);
     }
@@ -369,5 +421,84 @@ mod tests {
             monotonic: Duration::from_secs(1_007),
         };
         assert_eq!(age(then, set_back), Duration::from_secs(7));
+    }
+
+    #[test]
+    fn in_a_known_outage_nobody_waits_up_to_the_last_minute() {
+        let hour = 3_600;
+        let mut history = fetched_at_0(Some(hour));
+        let (mut now, mut attempts) = (2_880.0, 0);
+        // Attempts as a service in steady use makes them: one as soon as it is due.
+        while now < 86_400.0 {
+            check(&history, now, Decision::UseAndRefresh);
+            history.failed(&RULES, at(now), 1.0);
+            check(&history, now + 0.1, Decision::Use);
+            now += history.retry_after(at(now)).unwrap().as_secs_f64();
+            attempts += 1;
+        }
+        check(&history, 86_399.9, Decision::Use);
+        check(&history, 86_400.0, Decision::Refuse);
+        assert_eq!(
+            attempts, 102,
+            "ten while it doubles to a quarter of an hour, then each quarter"
+        );
+    }
+
+    #[test]
+    fn a_pause_after_a_failure_is_never_under_the_first() {
+        let mut history = History::default();
+        history.failed(&RULES, at(0.0), 0.0);
+        assert_eq!(history.retry_after(at(0.0)), Some(Duration::from_secs(1)));
+        history.failed(&RULES, at(0.0), 0.0);
+        history.failed(&RULES, at(0.0), 0.0);
+        assert_eq!(history.retry_after(at(0.0)), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_bad_signature_has_an_allowance_of_its_own() {
+        let mut history = fetched_at_0(None);
+        let due =
+            |history: &History, seconds| history.is_bad_signature_fetch_due(&RULES, at(seconds));
+        assert!(!due(&history, 9.9), "just fetched");
+        assert!(due(&history, 10.0));
+        history.asked_for_bad_signature(at(10.0));
+        assert!(!due(&history, 309.9));
+        assert!(due(&history, 310.0));
+        check_unknown(&history, 10.0, UnknownKey::Fetch);
+        history.asked_for_unknown_key(&RULES, at(310.0));
+        assert!(due(&history, 310.0));
+    }
+
+    #[test]
+    fn grace_counts_from_the_first_answer_without_a_key_or_from_staleness() {
+        let left = |stated, seconds| {
+            fetched_at_0(Some(stated))
+                .grace_left(&RULES, at(seconds))
+                .as_secs()
+        };
+        assert_eq!(left(600, 0.0), 3_600);
+        assert_eq!(left(600, 480.0), 3_600);
+        assert_eq!(left(600, 600.0), 3_600);
+        assert_eq!(left(600, 601.0), 3_599);
+        assert_eq!(left(600, 4_199.0), 1);
+        assert_eq!(left(600, 4_200.0), 0);
+        assert_eq!(left(600, 172_800.0), 0);
+        let none = RULES.unpublished_grace(Duration::ZERO);
+        assert_eq!(
+            fetched_at_0(None).grace_left(&none, at(1.0)),
+            Duration::ZERO
+        );
+    }
+
+    #[test]
+    fn the_next_refresh_is_after_the_share_of_the_lifetime_or_the_pause() {
+        let next = |history: &History, seconds| history.next_refresh(at(seconds)).as_secs();
+        assert_eq!(next(&History::default(), 0.0), 0);
+        let mut history = fetched_at_0(Some(100));
+        assert_eq!(next(&history, 30.0), 50);
+        assert_eq!(next(&history, 90.0), 0);
+        history.failed(&RULES, at(90.0), 1.0);
+        history.failed(&RULES, at(91.0), 1.0);
+        assert_eq!(next(&history, 91.0), 2);
     }
 }

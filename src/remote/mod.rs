@@ -1,10 +1,15 @@
 //! One issuer's keys over the network: an immutable snapshot that is read without a lock, and
 //! fetches that replace it.
 //!
-//! [`freshness`] decides, [`refresh`] fetches, and this module is what a verifier asks.
+//! [`freshness`] decides when, [`state`] what an answer changes, [`source`] makes one trip to the
+//! keys, [`refresh`] sees to it that there is one at a time, and this module is what a verifier asks.
 
 mod freshness;
 mod refresh;
+mod seed;
+mod settings;
+mod source;
+mod state;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,42 +18,42 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::clock::{Clock, Now};
-use crate::error::{FetchError, FetchErrorKind};
-use crate::fetch::{ETag, Fetch, FetchUrl, PlainHttp};
-use crate::key_set::KeySet;
+use crate::error::{FetchError, FetchErrorKind, VerifyError};
+use crate::event::{Event, Events};
+use crate::fetch::{Fetch, FetchUrl};
+use crate::jws::Header;
+use crate::key_set::{Candidates, KeySet};
+#[cfg(not(feature = "testing"))]
+use freshness::Decision;
 pub(crate) use freshness::UnknownKey;
-use freshness::{Decision, History};
-pub(crate) use refresh::Flight;
-use refresh::Flights;
+#[cfg(feature = "testing")]
+pub(crate) use freshness::{Decision, History};
+use refresh::{Boarding, Flights};
+pub use seed::{KeySeed, SeedError};
+pub use settings::KeyRefresh;
+pub(crate) use source::KeySource;
+use state::State;
 
 /// The keys of one issuer and what keeps them fresh. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RemoteKeySet(Arc<Shared>);
 
+/// What a [`RemoteKeySet`] is made of.
+pub(crate) struct RemoteConfig {
+    pub(crate) issuer: Arc<str>,
+    pub(crate) source: KeySource,
+    /// Asked when the source fails.
+    pub(crate) failover: Option<FetchUrl>,
+    pub(crate) rules: KeyRefresh,
+    pub(crate) fetch: Arc<dyn Fetch>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) events: Events,
+}
+
 struct Shared {
-    issuer: Arc<str>,
-    source: KeySource,
-    fetch: Arc<dyn Fetch>,
-    clock: Arc<dyn Clock>,
+    config: RemoteConfig,
     state: ArcSwap<State>,
     flights: Flights,
-}
-
-/// Where the key set's address comes from.
-#[derive(Clone, Debug)]
-pub(crate) enum KeySource {
-    Discovery(PlainHttp),
-    JwksUri(FetchUrl),
-}
-
-/// Everything a request needs to know, swapped whole.
-#[derive(Clone, Default)]
-struct State {
-    /// Empty before the first success, when [`History::decide`] lets nobody use them.
-    keys: KeySet,
-    etag: Option<ETag>,
-    history: History,
-    last_error: Option<FetchError>,
 }
 
 /// What a fetch that somebody waited for came to.
@@ -70,19 +75,35 @@ pub(crate) enum Reason {
     Schedule,
     /// A token names a key that is not there. Goes past caches on the way.
     UnknownKey,
+    /// A signature does not match under a key that is there. Goes past caches on the way.
+    BadSignature,
+    /// Somebody who runs the service wants it. Goes past caches on the way, and past every grace.
+    Operator,
 }
 
 /// A snapshot in use.
 pub(crate) struct Snapshot(Guard<Arc<State>>);
 
 impl Snapshot {
-    pub(crate) fn keys(&self) -> &KeySet {
-        &self.0.keys
+    /// The keys that a header may have been signed with, at least one.
+    pub(crate) fn candidates(&self, header: &Header) -> Result<Candidates<'_>, VerifyError> {
+        self.0.candidates(header)
     }
 
-    /// What to do about a key that is not in it.
-    pub(crate) fn decide_unknown_key(&self, now: Now) -> UnknownKey {
-        self.0.history.decide_unknown_key(now)
+    /// The fetch that was made for this key has brought this snapshot, without it. An error if that
+    /// is not the issuer's own word.
+    pub(crate) fn lacks(&self, key_id: Option<&str>) -> Result<(), FetchError> {
+        if let Some(error) = &self.0.last_error {
+            return Err(error.clone());
+        }
+        if let Some(key_id) = key_id {
+            self.0.absent.insert(key_id);
+        }
+        Ok(())
+    }
+
+    fn is_known_to_lack(&self, key_id: Option<&str>) -> bool {
+        key_id.is_some_and(|key_id| self.0.absent.contains(key_id))
     }
 
     /// The refusal when no fetch is due.
@@ -92,28 +113,23 @@ impl Snapshot {
 }
 
 impl RemoteKeySet {
-    pub(crate) fn new(
-        issuer: Arc<str>,
-        source: KeySource,
-        fetch: Arc<dyn Fetch>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let state = ArcSwap::from_pointee(State::default());
-        Self(Arc::new(Shared {
-            issuer,
-            source,
-            fetch,
-            clock,
-            state,
+    pub(crate) fn new(config: RemoteConfig) -> Self {
+        let keys = Self(Arc::new(Shared {
+            config,
+            state: ArcSwap::from_pointee(State::default()),
             flights: Flights::default(),
-        }))
+        }));
+        if let KeySource::File(_) = keys.0.config.source {
+            refresh::read_now(&keys.0);
+        }
+        keys
     }
 
     /// The keys to use now. Starts a background fetch when one is due; `waited` is what a fetch came
     /// to that this request has already waited for, so that it waits for one at most.
     pub(crate) fn current(&self, now: Now, waited: Option<&Fetched>) -> Result<Snapshot, NoKeys> {
-        let snapshot = Snapshot(self.0.state.load());
-        match (snapshot.0.history.decide(now), waited) {
+        let snapshot = self.snapshot(now);
+        match (snapshot.0.history.decide(&self.0.config.rules, now), waited) {
             (Decision::Use, _) | (Decision::JoinThenUse, Some(_)) => Ok(snapshot),
             (Decision::UseAndRefresh, _) => {
                 self.request_refresh(Reason::Schedule);
@@ -129,25 +145,72 @@ impl RemoteKeySet {
         }
     }
 
+    /// The state of now. The lock is taken only at the end of a grace.
+    fn snapshot(&self, now: Now) -> Snapshot {
+        let state = self.0.state.load();
+        if !state.has_ended_grace(now) {
+            return Snapshot(state);
+        }
+        self.0.update(|state| state.end_graces(now));
+        Snapshot(self.0.state.load())
+    }
+
     /// Starts a fetch that nobody waits for, if there is a runtime to run it on; otherwise it stays
     /// due for the next call that has one.
     pub(crate) fn request_refresh(&self, reason: Reason) {
-        drop(self.take_off(reason));
+        drop(refresh::join(&self.0, reason));
     }
 
-    /// Joins the fetch in flight, or starts one; `None` without a runtime.
-    pub(crate) fn take_off(&self, reason: Reason) -> Option<Flight> {
-        refresh::join(&self.0, reason)
+    /// A signature did not match under a key that is there: the key may have been replaced under its
+    /// name. Nobody waits to find out.
+    pub(crate) fn doubt(&self, snapshot: &Snapshot, now: Now) {
+        if snapshot
+            .0
+            .history
+            .is_bad_signature_fetch_due(&self.0.config.rules, now)
+        {
+            self.request_refresh(Reason::BadSignature);
+        }
     }
 
-    /// Waits for a flight to its end.
-    pub(crate) async fn landed(flight: Option<Flight>) -> Fetched {
-        refresh::landed(flight, refresh::DEADLINE).await
+    /// What a request is to do about a key that is not in its snapshot.
+    pub(crate) fn decide_unknown_key(
+        &self,
+        snapshot: &Snapshot,
+        key_id: Option<&str>,
+        now: Now,
+    ) -> UnknownKey {
+        let state = &snapshot.0;
+        match state.history.decide_unknown_key(now) {
+            UnknownKey::Fetch => UnknownKey::Fetch,
+            // Keys are on their way, or have come since this request looked.
+            _ if refresh::is_in_air(&self.0) || !Arc::ptr_eq(state, &self.0.state.load()) => {
+                UnknownKey::Fetch
+            }
+            UnknownKey::Unknown if state.last_error.is_some() => UnknownKey::Unavailable,
+            UnknownKey::Unavailable if snapshot.is_known_to_lack(key_id) => UnknownKey::Unknown,
+            decision => decision,
+        }
+    }
+
+    /// A token was refused because there is no such key.
+    pub(crate) fn refused_unknown_key(&self) {
+        let issuer = &*self.0.config.issuer;
+        self.0
+            .config
+            .events
+            .emit(&Event::UnknownKeyRefused { issuer });
     }
 
     /// Whether tokens can be verified without waiting for a first fetch.
     pub(crate) fn has_usable_keys(&self, now: Now) -> bool {
-        match self.0.state.load().history.decide(now) {
+        match self
+            .0
+            .state
+            .load()
+            .history
+            .decide(&self.0.config.rules, now)
+        {
             Decision::Use | Decision::UseAndRefresh | Decision::JoinThenUse => true,
             Decision::Wait | Decision::Refuse => false,
         }
@@ -157,23 +220,85 @@ impl RemoteKeySet {
     ///
     /// Cancel safe: the fetch goes on in a task of its own.
     pub(crate) async fn fetched(&self, reason: Reason) -> Fetched {
-        let longest = if self.has_usable_keys(self.0.clock.now()) {
-            MAX_WAIT
+        let rules = &self.0.config.rules;
+        let now = self.0.config.clock.now();
+        let longest = if self.has_usable_keys(now) {
+            rules.max_wait
         } else {
-            refresh::DEADLINE
+            rules.fetch_deadline
         };
-        let _waiter = self.0.flights.enter()?;
-        refresh::landed(self.take_off(reason), longest).await
+        let _waiter = self.0.enter()?;
+        let is_due = reason == Reason::UnknownKey
+            && self.0.state.load().history.decide_unknown_key(now) == UnknownKey::Fetch;
+        let boarding = refresh::join(&self.0, reason);
+        // A scheduled fetch that was under way before the key was missed may have read what was
+        // published before, perhaps from a cache: what it lacks may exist.
+        let may_be_older = is_due
+            && matches!(
+                &boarding,
+                Some(Boarding::Joined(flight)) if flight.reason == Reason::Schedule
+            );
+        let flight = boarding.map(Boarding::flight);
+        match refresh::landed(flight, longest).await {
+            Ok(()) if may_be_older => Err(FetchError::new(FetchErrorKind::StartedEarlier)),
+            fetched => fetched,
+        }
+    }
+
+    /// Waits for the scheduled fetch, for as long as it takes. It is in the air when this returns,
+    /// before anything is awaited.
+    pub(crate) fn fetch_as_due(&self) -> impl Future<Output = Fetched> + Send + use<> {
+        let flight = refresh::join(&self.0, Reason::Schedule).map(Boarding::flight);
+        // A flight ends at its deadline; what remains is to hear of it.
+        let longest = self.0.config.rules.fetch_deadline.saturating_mul(2);
+        async move { refresh::landed(flight, longest).await }
+    }
+
+    /// How long until a scheduled fetch is due.
+    pub(crate) fn next_refresh(&self) -> Duration {
+        let now = self.0.config.clock.now();
+        self.0.state.load().history.next_refresh(now)
+    }
+
+    /// Fetches anew, with a fetch that starts after this call.
+    pub(crate) async fn fetch_now(&self) -> Fetched {
+        let longest = self.0.config.rules.fetch_deadline.saturating_mul(2);
+        let mut is_first = true;
+        loop {
+            let flight = match refresh::join(&self.0, Reason::Operator) {
+                None => return refresh::landed(None, longest).await,
+                Some(Boarding::Started(flight) | Boarding::Landed(flight)) => {
+                    return refresh::landed(Some(flight), longest).await;
+                }
+                // Another call's that started after this one.
+                Some(Boarding::Joined(flight))
+                    if !is_first && flight.reason == Reason::Operator =>
+                {
+                    return refresh::landed(Some(flight), longest).await;
+                }
+                Some(Boarding::Joined(flight)) => flight,
+            };
+            is_first = false;
+            // What it comes to may be from before this call.
+            let _ = refresh::landed(Some(flight), longest).await;
+        }
     }
 
     pub(crate) fn status(&self, now: Now) -> RemoteStatus {
-        let state = self.0.state.load();
+        let snapshot = self.snapshot(now);
+        let state = &snapshot.0;
+        let age = state.history.age(now);
+        #[cfg(feature = "metrics")]
+        crate::metrics::key_age(&self.0.config.issuer, age);
         RemoteStatus {
             usable: self.has_usable_keys(now),
             fresh: state.history.is_fresh(now),
-            age: state.history.age(now),
-            keys: state.keys.clone(),
+            age,
+            keys: state.published.clone(),
+            in_grace: state.in_grace().clone(),
+            next_refresh: state.history.next_refresh(now),
             last_error: state.last_error.clone(),
+            metadata_error: state.metadata_error().cloned(),
         }
     }
 }
@@ -181,8 +306,8 @@ impl RemoteKeySet {
 impl fmt::Debug for RemoteKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteKeySet")
-            .field("issuer", &self.0.issuer)
-            .field("source", &self.0.source)
+            .field("issuer", &self.0.config.issuer)
+            .field("source", &self.0.config.source)
             .finish_non_exhaustive()
     }
 }
@@ -193,8 +318,8 @@ pub(crate) struct RemoteStatus {
     pub(crate) fresh: bool,
     pub(crate) age: Option<Duration>,
     pub(crate) keys: KeySet,
+    pub(crate) in_grace: KeySet,
+    pub(crate) next_refresh: Duration,
     pub(crate) last_error: Option<FetchError>,
+    pub(crate) metadata_error: Option<FetchError>,
 }
-
-/// How long a request with something to fall back on waits for a fetch.
-const MAX_WAIT: Duration = Duration::from_secs(2);

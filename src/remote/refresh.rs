@@ -13,12 +13,13 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::freshness::{Decision, UnknownKey, age};
-use super::{Fetched, KeySource, Reason, Shared, State};
+use super::settings::KeyRefresh;
+use super::source::{self, KeySource};
+use super::state::{Answer, State};
+use super::{Fetched, Reason, Shared};
 use crate::clock::Now;
-use crate::discovery;
 use crate::error::{FetchError, FetchErrorKind};
-use crate::fetch::{Content, FetchRequest, FetchUrl, MAX_BODY_BYTES};
-use crate::key_set::KeySet;
+use crate::event::Event;
 
 /// The flight in the air, if any, and what outlives it.
 #[derive(Default)]
@@ -32,64 +33,117 @@ struct Air {
     flight: Option<Flight>,
     /// The runtime of the last call that had one, for calls that have none.
     runtime: Option<Handle>,
-    /// The address that discovery gave, and when.
-    discovered: Option<(FetchUrl, Now)>,
 }
 
-/// What a flight will come to; `None` while it is in the air.
-pub(crate) type Flight = watch::Receiver<Option<Fetched>>;
+/// A fetch under way.
+#[derive(Clone)]
+pub(crate) struct Flight {
+    pub(super) reason: Reason,
+    started: Now,
+    /// What it will come to; `None` while it is in the air.
+    outcome: watch::Receiver<Option<Fetched>>,
+}
+
+/// How a caller came to a flight.
+pub(super) enum Boarding {
+    /// It was in the air already.
+    Joined(Flight),
+    /// It starts now.
+    Started(Flight),
+    /// It has landed since the caller looked, and no other is due.
+    Landed(Flight),
+}
+
+impl Boarding {
+    pub(super) fn flight(self) -> Flight {
+        match self {
+            Self::Joined(flight) | Self::Started(flight) | Self::Landed(flight) => flight,
+        }
+    }
+}
 
 impl Flights {
     fn air(&self) -> MutexGuard<'_, Air> {
         // No code panics while it is held, so a poisoned lock still guards a sound value.
         self.air.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Counts a caller that is about to wait.
-    pub(super) fn enter(&self) -> Result<Waiter<'_>, FetchError> {
-        let waiter = Waiter(&self.waiters);
-        if self.waiters.fetch_add(1, Ordering::Relaxed) >= MAX_WAITERS {
-            return Err(FetchError::new(FetchErrorKind::TooManyWaiters));
-        }
-        Ok(waiter)
-    }
 }
 
-/// The flight in the air, or a new one, or the last one if it has landed since the caller looked and
-/// no other is due. `None` when there is no runtime to start it on.
-pub(super) fn join(shared: &Arc<Shared>, reason: Reason) -> Option<Flight> {
-    let (runtime, sender, flight) = {
+/// Whether keys are on their way.
+pub(super) fn is_in_air(shared: &Shared) -> bool {
+    shared.flights.air().flight.is_some()
+}
+
+/// The flight in the air, or a new one. `None` when there is no runtime to start it on.
+pub(super) fn join(shared: &Arc<Shared>, reason: Reason) -> Option<Boarding> {
+    let now = shared.config.clock.now();
+    let reads_a_file = matches!(shared.config.source, KeySource::File(_));
+    let (runtime, landing, flight) = {
         let mut air = shared.flights.air();
-        if let Some(flight) = &air.flight {
-            return Some(flight.clone());
-        }
-        let state = shared.state.load();
-        if !state.is_fetch_due(reason, shared.clock.now()) {
-            let outcome = state.last_error.clone().map_or(Ok(()), Err);
-            return Some(watch::channel(Some(outcome)).1);
-        }
         if let Ok(current) = Handle::try_current() {
             air.runtime = Some(current);
         }
-        let runtime = air.runtime.clone()?;
-        let (sender, flight) = watch::channel(None);
-        air.flight = Some(flight.clone());
-        (runtime, sender, flight)
+        if let Some(flight) = &air.flight {
+            // Nobody drives the task of a runtime that stands still, so its deadline never passes. A
+            // thread ends by itself.
+            if reads_a_file || age(flight.started, now) < shared.longest_flight() {
+                return Some(Boarding::Joined(flight.clone()));
+            }
+            let lost = FetchError::new(FetchErrorKind::Aborted);
+            let reason = flight.reason;
+            air.flight = None;
+            shared.change(&air, |state| {
+                state.reject(lost, reason, &shared.config.rules, now, random());
+            });
+        }
+        let state = shared.state.load();
+        if !state.is_fetch_due(reason, &shared.config.rules, now) {
+            let outcome = state.last_error.clone().map_or(Ok(()), Err);
+            return Some(Boarding::Landed(Flight {
+                reason,
+                started: now,
+                outcome: watch::channel(Some(outcome)).1,
+            }));
+        }
+        let runtime = match reads_a_file {
+            true => None,
+            false => Some(air.runtime.clone()?),
+        };
+        let (landing, flight) = Landing::board(shared, &mut air, reason, now);
+        shared.change(&air, |state| match reason {
+            Reason::UnknownKey => state
+                .history
+                .asked_for_unknown_key(&shared.config.rules, now),
+            Reason::BadSignature => state.history.asked_for_bad_signature(now),
+            Reason::Schedule | Reason::Operator => {}
+        });
+        (runtime, landing, flight)
     };
-    if reason == Reason::UnknownKey {
-        let now = shared.clock.now();
-        shared.update(|state| state.history.asked_for_unknown_key(now));
-    }
-    // Spawned with the lock released: a runtime that has shut down drops the task here and now,
+    // Started with the lock released: a runtime that has shut down drops the task here and now,
     // and its landing takes the lock.
-    let landing = Landing {
-        shared: Arc::clone(shared),
-        reason,
-        sender,
-        landed: false,
-    };
-    runtime.spawn(fly(landing));
-    Some(flight)
+    match runtime {
+        Some(runtime) => drop(runtime.spawn(fly(landing))),
+        // Reading blocks, so it has a thread of its own and needs no runtime.
+        None => drop(
+            std::thread::Builder::new()
+                .name("portcullis-file".to_owned())
+                .spawn(move || read(landing)),
+        ),
+    }
+    Some(Boarding::Started(flight))
+}
+
+/// Reads a file here and now, for a verifier that is being built.
+pub(super) fn read_now(shared: &Arc<Shared>) {
+    let now = shared.config.clock.now();
+    let (landing, _) = Landing::board(shared, &mut shared.flights.air(), Reason::Schedule, now);
+    read(landing);
+}
+
+fn read(mut landing: Landing) {
+    landing.taken_off = true;
+    let answer = source::file(&landing.shared);
+    landing.land(answer);
 }
 
 /// Waits for a flight to land, for `longest` at most.
@@ -98,7 +152,8 @@ pub(super) async fn landed(flight: Option<Flight>, longest: Duration) -> Fetched
         // Without a runtime there is no timer either that could bound the wait.
         return Err(FetchError::new(FetchErrorKind::NoRuntime));
     };
-    match tokio::time::timeout(longest, flight.wait_for(Option::is_some)).await {
+    let outcome = flight.outcome.wait_for(Option::is_some);
+    match tokio::time::timeout(longest, outcome).await {
         Ok(Ok(outcome)) => outcome
             .clone()
             .unwrap_or_else(|| Err(FetchError::new(FetchErrorKind::Aborted))),
@@ -107,65 +162,15 @@ pub(super) async fn landed(flight: Option<Flight>, longest: Duration) -> Fetched
     }
 }
 
-async fn fly(landing: Landing) {
-    let fetching = fetch(&landing.shared, landing.reason);
-    let answer = match tokio::time::timeout(DEADLINE, fetching).await {
+async fn fly(mut landing: Landing) {
+    landing.taken_off = true;
+    let shared = &landing.shared;
+    let fetching = source::fetch(shared, landing.reason);
+    let answer = match tokio::time::timeout(shared.config.rules.fetch_deadline, fetching).await {
         Ok(answer) => answer,
         Err(_) => Err(FetchError::new(FetchErrorKind::Deadline)),
     };
     landing.land(answer);
-}
-
-/// What a fetch that succeeded brought.
-struct Answer {
-    /// `None`: those at hand are still the current ones.
-    keys: Option<(KeySet, Option<crate::fetch::ETag>)>,
-    fresh_for: Option<Duration>,
-}
-
-async fn fetch(shared: &Shared, reason: Reason) -> Result<Answer, FetchError> {
-    let url = match &shared.source {
-        KeySource::JwksUri(url) => url.clone(),
-        KeySource::Discovery(plain_http) => {
-            let now = shared.clock.now();
-            let known = shared.flights.air().discovered.clone();
-            let failed_before = shared.state.load().last_error.is_some();
-            match known {
-                Some((url, at)) if age(at, now) < DISCOVERY_FRESH_FOR && !failed_before => url,
-                known => {
-                    let found =
-                        discovery::discover(&*shared.fetch, &shared.issuer, *plain_http).await;
-                    match (found, known) {
-                        (Ok(metadata), _) => {
-                            shared.flights.air().discovered =
-                                Some((metadata.jwks_uri.clone(), now));
-                            metadata.jwks_uri
-                        }
-                        (Err(_), Some((url, _))) => url,
-                        (Err(error), None) => return Err(error),
-                    }
-                }
-            }
-        }
-    };
-    let mut request = FetchRequest::new(url, MAX_BODY_BYTES);
-    request = match reason {
-        Reason::Schedule => request.with_if_none_match(shared.state.load().etag.clone()),
-        Reason::UnknownKey => request.with_no_cache(),
-    };
-    let response = request.send(&*shared.fetch).await?;
-    let keys = match response.content {
-        Content::NotModified => None,
-        Content::Document { body, etag } => {
-            let keys = KeySet::from_json_limited(&body, MAX_KEYS)
-                .map_err(|error| FetchError::with_source(FetchErrorKind::NotAKeySet, error))?;
-            Some((keys.for_issuer(&shared.issuer), etag))
-        }
-    };
-    Ok(Answer {
-        keys,
-        fresh_for: response.freshness.max_age(),
-    })
 }
 
 /// Ends a flight, whatever happens to it.
@@ -173,115 +178,187 @@ struct Landing {
     shared: Arc<Shared>,
     reason: Reason,
     sender: watch::Sender<Option<Fetched>>,
+    started: Now,
+    taken_off: bool,
     landed: bool,
 }
 
 impl Landing {
-    fn land(mut self, answer: Result<Answer, FetchError>) {
-        self.record(answer);
+    /// A flight that is in the air from now on.
+    fn board(shared: &Arc<Shared>, air: &mut Air, reason: Reason, now: Now) -> (Self, Flight) {
+        let (sender, outcome) = watch::channel(None);
+        let flight = Flight {
+            reason,
+            started: now,
+            outcome,
+        };
+        air.flight = Some(flight.clone());
+        let landing = Self {
+            shared: Arc::clone(shared),
+            reason,
+            sender,
+            started: now,
+            taken_off: false,
+            landed: false,
+        };
+        (landing, flight)
     }
 
-    fn record(&mut self, answer: Result<Answer, FetchError>) {
-        self.landed = true;
-        let now = self.shared.clock.now();
-        let outcome = match answer {
+    fn land(mut self, answer: Result<Answer, FetchError>) {
+        let shared = Arc::clone(&self.shared);
+        let (issuer, events) = (&*shared.config.issuer, &shared.config.events);
+        let (rules, reason) = (&shared.config.rules, self.reason);
+        let now = shared.config.clock.now();
+        let took = now.monotonic.saturating_sub(self.started.monotonic);
+        // Waiters go before anybody hears of it: an observer is not in their way.
+        match answer {
             Ok(answer) => {
-                self.shared
-                    .update(|state| state.accept(answer, self.reason, now));
-                let state = self.shared.state.load();
-                let (keys, skipped) = (state.keys.len(), state.keys.skipped().len());
-                tracing::debug!(target: "portcullis::keys", issuer = %self.shared.issuer, keys, skipped, "keys fetched");
-                Ok(())
+                let accept = |state: &mut State| {
+                    let change = state.accept(answer, reason, rules, now, random());
+                    (change, state.clone())
+                };
+                let Some((change, state)) = self.end(Ok(()), accept) else {
+                    return;
+                };
+                events.emit(&Event::KeysRefreshed {
+                    issuer,
+                    took,
+                    keys: state.published.len(),
+                    skipped: state.published.skipped().len(),
+                    added: change.added,
+                    in_grace: state.in_grace().len(),
+                    failed_over: state.last_error.as_ref(),
+                });
+                if change.secret_published {
+                    events.emit(&Event::SecretKeyPublished { issuer });
+                }
             }
             Err(error) => {
-                let source = std::error::Error::source(&error)
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                tracing::warn!(target: "portcullis::keys", issuer = %self.shared.issuer, %error, source, "keys could not be fetched");
-                self.shared
-                    .update(|state| state.reject(error.clone(), self.reason, now));
-                Err(error)
+                let reject = |state: &mut State| {
+                    state.reject(error.clone(), reason, rules, now, random());
+                    state.history.age(now)
+                };
+                let Some(age) = self.end(Err(error.clone()), reject) else {
+                    return;
+                };
+                events.emit(&Event::RefreshFailed {
+                    issuer,
+                    took,
+                    age,
+                    error: &error,
+                });
             }
+        }
+    }
+
+    /// Records the outcome and lets the waiters go. `None` for a flight that was given up as lost:
+    /// what it brings may be older than what is at hand.
+    fn end<T>(&mut self, outcome: Fetched, change: impl FnOnce(&mut State) -> T) -> Option<T> {
+        self.landed = true;
+        let changed = {
+            let mut air = self.shared.flights.air();
+            let own = self.sender.subscribe();
+            let current = air
+                .flight
+                .take_if(|flight| flight.outcome.same_channel(&own));
+            current.map(|_| self.shared.change(&air, change))
         };
-        self.shared.flights.air().flight = None;
         self.sender.send_replace(Some(outcome));
+        changed
     }
 }
 
+/// Dropped before it landed: by a panic, or by a runtime that shuts down.
 impl Drop for Landing {
     fn drop(&mut self) {
-        if !self.landed {
-            self.record(Err(FetchError::new(FetchErrorKind::Aborted)));
+        if self.landed {
+            return;
         }
+        let error = FetchError::new(FetchErrorKind::Aborted);
+        if !self.taken_off {
+            // The runtime is gone, which says nothing of the issuer.
+            self.shared.flights.air().runtime = None;
+            self.end(Err(error), |_| ());
+            return;
+        }
+        // Nothing of others is called here, the clock included: a second panic would abort.
+        let shared = Arc::clone(&self.shared);
+        let (now, reason) = (self.started, self.reason);
+        let rules = &shared.config.rules;
+        self.end(Err(error.clone()), |state| {
+            state.reject(error.clone(), reason, rules, now, random());
+        });
+        shared.config.events.emit(&Event::RefreshFailed {
+            issuer: &shared.config.issuer,
+            took: Duration::ZERO,
+            age: None,
+            error: &error,
+        });
     }
 }
 
 impl Shared {
-    /// Swaps the state for a changed copy. Only a flight and its start call this, and there is one
-    /// flight at a time, so an older answer never replaces a newer one.
-    fn update(&self, change: impl FnOnce(&mut State)) {
-        let _one_writer = self.flights.air();
+    /// Swaps the state for a changed copy.
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        self.change(&self.flights.air(), change)
+    }
+
+    /// The same for who holds the lock, as whoever changes the state does.
+    fn change<T>(&self, _one_writer: &Air, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = State::clone(&self.state.load());
-        change(&mut state);
+        let result = change(&mut state);
         self.state.store(Arc::new(state));
+        result
+    }
+
+    /// After this a flight that has not landed is lost: twice its deadline.
+    fn longest_flight(&self) -> Duration {
+        self.config.rules.fetch_deadline.saturating_mul(2)
+    }
+
+    /// Counts a caller that is about to wait.
+    pub(super) fn enter(&self) -> Result<Waiter<'_>, FetchError> {
+        let waiter = Waiter(self);
+        let waiters = &self.flights.waiters;
+        let before = waiters.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        crate::metrics::waiters(&self.config.issuer, before.saturating_add(1));
+        if before >= self.config.rules.max_waiters {
+            return Err(FetchError::new(FetchErrorKind::TooManyWaiters));
+        }
+        Ok(waiter)
     }
 }
 
 impl State {
-    fn is_fetch_due(&self, reason: Reason, now: Now) -> bool {
+    fn is_fetch_due(&self, reason: Reason, rules: &KeyRefresh, now: Now) -> bool {
         match reason {
-            Reason::Schedule => {
-                !matches!(self.history.decide(now), Decision::Use | Decision::Refuse)
-            }
+            Reason::Schedule => !matches!(
+                self.history.decide(rules, now),
+                Decision::Use | Decision::Refuse
+            ),
             Reason::UnknownKey => self.history.decide_unknown_key(now) == UnknownKey::Fetch,
-        }
-    }
-
-    fn accept(&mut self, answer: Answer, reason: Reason, now: Now) {
-        let mut found_new_keys = false;
-        if let Some((keys, etag)) = answer.keys {
-            found_new_keys = keys.has_keys_beyond(&self.keys);
-            self.keys = keys;
-            self.etag = etag;
-        }
-        self.history.succeeded(now, answer.fresh_for, random());
-        self.last_error = None;
-        if reason == Reason::UnknownKey {
-            self.history.answered_unknown_key(found_new_keys);
-        }
-    }
-
-    fn reject(&mut self, error: FetchError, reason: Reason, now: Now) {
-        self.history.failed(now, random());
-        self.last_error = Some(error);
-        if reason == Reason::UnknownKey {
-            self.history.answered_unknown_key(false);
+            Reason::BadSignature => self.history.is_bad_signature_fetch_due(rules, now),
+            Reason::Operator => true,
         }
     }
 }
 
 /// One of the callers that wait, while it waits.
-pub(super) struct Waiter<'a>(&'a AtomicUsize);
+pub(super) struct Waiter<'a>(&'a Shared);
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let before = self.0.flights.waiters.fetch_sub(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        crate::metrics::waiters(&self.0.config.issuer, before.saturating_sub(1));
+        let _ = before;
     }
 }
 
 /// A number in 0..1 that differs from instance to instance; jitter needs no better one, and the
 /// standard library's hash keys are random.
-fn random() -> f64 {
+pub(super) fn random() -> f64 {
     let bits = RandomState::new().hash_one(0_u8);
     f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
-
-/// Longest flight, discovery and keys together. Providers answer within a second or not at all.
-pub(super) const DEADLINE: Duration = Duration::from_secs(5);
-/// Most keys of a fetched set that are used. Real sets have 1 to 25.
-const MAX_KEYS: usize = 100;
-/// Most callers that wait for one issuer at once: a flood of invented key ids must not hold
-/// every connection of the service.
-const MAX_WAITERS: usize = 1_024;
-/// How long the address that discovery gave is used before it is asked for again.
-const DISCOVERY_FRESH_FOR: Duration = Duration::from_secs(60 * 60);

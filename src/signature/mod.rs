@@ -25,6 +25,15 @@ use crate::algorithm::{Algorithm, KeyKind};
 pub(crate) const BACKEND_AVAILABLE: bool =
     cfg!(any(feature = "aws-lc-rs", feature = "rust-crypto"));
 
+/// Whether the backend in use verifies this algorithm.
+pub(crate) fn is_supported(algorithm: Algorithm) -> bool {
+    let ml_dsa = matches!(
+        algorithm,
+        Algorithm::MlDsa44 | Algorithm::MlDsa65 | Algorithm::MlDsa87
+    );
+    cfg!(feature = "aws-lc-rs") || (cfg!(feature = "rust-crypto") && !ml_dsa)
+}
+
 /// A public key, parsed for the algorithms it may serve.
 pub(crate) type PublicKey = ParsedKey<Selected>;
 

@@ -1,6 +1,7 @@
 //! Configuration, and the one place that checks it.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::BuildError;
 use crate::issuer::{Issuer, Source};
 use crate::key_set::KeySet;
-use crate::signature::BACKEND_AVAILABLE;
+use crate::signature::{BACKEND_AVAILABLE, is_supported};
 #[cfg(feature = "remote")]
 use crate::{
     discovery,
-    fetch::{Fetch, FetchUrl, PlainHttp, ReqwestFetch, UrlError},
-    remote::{KeySource, RemoteKeySet},
+    event::{Events, Observer},
+    fetch::{ClientBuilder, Configure, Fetch, FetchUrl, PlainHttp, ReqwestFetch, UrlError},
+    remote::{KeySource, RemoteConfig, RemoteKeySet},
 };
 
 /// Collects issuers and settings for a [`Verifier`]; [`build`](Self::build) checks them all.
@@ -34,13 +36,25 @@ use crate::{
 ///     .build()?;
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct VerifierBuilder {
     issuers: Vec<Issuer>,
     clock: Option<Arc<dyn Clock>>,
     #[cfg(feature = "remote")]
     fetch: Option<Arc<dyn Fetch>>,
+    #[cfg(feature = "remote")]
+    configure: Option<Configure>,
+    #[cfg(feature = "remote")]
+    events: Events,
+}
+
+impl fmt::Debug for VerifierBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifierBuilder")
+            .field("issuers", &self.issuers)
+            .finish_non_exhaustive()
+    }
 }
 
 impl VerifierBuilder {
@@ -64,7 +78,46 @@ impl VerifierBuilder {
         self
     }
 
-    /// Checks every setting and makes the verifier. Touches no network and needs no runtime.
+    /// Changes the crate's own HTTPS client: another certificate authority, a client certificate, a
+    /// proxy, headers. Called once for each kind of route (https or not, loopback or not).
+    ///
+    /// `reqwest` is this crate's: [`portcullis::reqwest`](crate::reqwest). Redirects, retries,
+    /// compression, referers and the TLS library stay as they are whatever is set here, and loopback
+    /// is reached without a proxy. Default: the system's certificates and proxy.
+    ///
+    /// Beside [`fetch`](Self::fetch) it is a [`BuildError`], as only one of the two can fetch.
+    ///
+    /// # Example
+    ///
+    /// ```no_run
+    /// use portcullis::{Audience, Issuer, Verifier, reqwest};
+    ///
+    /// # fn f(pem: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    /// let authority = reqwest::Certificate::from_pem(pem)?;
+    /// let verifier = Verifier::builder()
+    ///     .issuer(Issuer::discover("https://id.internal", Audience::of("orders")))
+    ///     .http_client(move |client| client.tls_certs_only([authority.clone()]))
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "remote")]
+    pub fn http_client(
+        mut self,
+        configure: impl Fn(ClientBuilder) -> ClientBuilder + Send + Sync + 'static,
+    ) -> Self {
+        self.configure = Some(Arc::new(configure));
+        self
+    }
+
+    /// Tells this of what happens to keys. Default: nobody; log entries are written either way.
+    #[cfg(feature = "remote")]
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.events = Events(Some(Arc::new(observer)));
+        self
+    }
+
+    /// Checks every setting and makes the verifier. Touches no network and needs no runtime; reads
+    /// the file of each [`Issuer::jwks_file`] once.
     ///
     /// # Errors
     ///
@@ -79,6 +132,8 @@ impl VerifierBuilder {
         let mut names = HashSet::new();
         for issuer in &self.issuers {
             check(issuer)?;
+            #[cfg(feature = "remote")]
+            check_fetching(issuer)?;
             if !names.insert(&*issuer.name) {
                 return Err(BuildError::DuplicateIssuer {
                     issuer: issuer.name.to_string(),
@@ -87,23 +142,29 @@ impl VerifierBuilder {
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         #[cfg(feature = "remote")]
-        let fetch = match self.fetch {
-            Some(fetch) => fetch,
-            None => client_for(&self.issuers)?,
+        let fetch = match (self.fetch, self.configure) {
+            (Some(_), Some(_)) => return Err(BuildError::TwoHttpClients),
+            (Some(fetch), None) => fetch,
+            (None, configure) => {
+                let configure = configure.unwrap_or_else(|| Arc::new(|client| client));
+                client_for(&self.issuers, configure)?
+            }
         };
         let mut issuers = Vec::with_capacity(self.issuers.len());
         for issuer in self.issuers {
             let keys = match &issuer.source {
                 Source::Keys(keys) => IssuerKeys::Fixed(usable(&issuer, keys)?),
                 #[cfg(feature = "remote")]
-                Source::Discovery | Source::JwksUri(_) => {
-                    let (source, _) = key_source(&issuer)?;
-                    let (name, fetch, clock) = (
-                        Arc::clone(&issuer.name),
-                        Arc::clone(&fetch),
-                        Arc::clone(&clock),
-                    );
-                    IssuerKeys::Remote(RemoteKeySet::new(name, source, fetch, clock))
+                Source::Discovery | Source::JwksUri(_) | Source::File(_) => {
+                    IssuerKeys::Remote(RemoteKeySet::new(RemoteConfig {
+                        source: key_source(&issuer)?.0,
+                        failover: failover(&issuer)?,
+                        issuer: Arc::clone(&issuer.name),
+                        rules: issuer.key_refresh,
+                        fetch: Arc::clone(&fetch),
+                        clock: Arc::clone(&clock),
+                        events: self.events.clone(),
+                    }))
                 }
             };
             issuers.push(TrustedIssuer {
@@ -140,6 +201,9 @@ fn check(issuer: &Issuer) -> Result<(), BuildError> {
     if issuer.algorithms.is_empty() {
         return Err(BuildError::NoAlgorithms { issuer: name() });
     }
+    if !issuer.algorithms.iter().copied().any(is_supported) {
+        return Err(BuildError::UnsupportedAlgorithms { issuer: name() });
+    }
     if issuer.leeway > MAX_LEEWAY {
         return Err(BuildError::LeewayTooLong {
             issuer: name(),
@@ -173,47 +237,94 @@ fn usable(issuer: &Issuer, keys: &KeySet) -> Result<KeySet, BuildError> {
             first_skipped: keys.skipped().first().map(crate::jwk::SkippedKey::reason),
         });
     }
+    let name = || issuer.name.to_string();
+    if !keys.serves_any(&issuer.algorithms) {
+        return Err(BuildError::NoKeyForAlgorithms { issuer: name() });
+    }
+    if keys.is_nameless_and_ambiguous(&issuer.algorithms) {
+        return Err(BuildError::TooManyNamelessKeys { issuer: name() });
+    }
     Ok(keys)
 }
 
-/// The address of an issuer's keys, or of the document that says it, and the URL to start from.
+/// Where an issuer's keys are, and the URL to start from if they are fetched.
 #[cfg(feature = "remote")]
-fn key_source(issuer: &Issuer) -> Result<(KeySource, FetchUrl), BuildError> {
-    let forbidden = |what, problem: UrlError| BuildError::ForbiddenUrl {
-        issuer: issuer.name.to_string(),
-        what,
-        problem: problem.to_string(),
-    };
-    let plain_http = |configured| match issuer.allow_http {
-        true => PlainHttp::Dangerously,
-        false => PlainHttp::for_issuer(configured),
-    };
+fn key_source(issuer: &Issuer) -> Result<(KeySource, Option<FetchUrl>), BuildError> {
     match &issuer.source {
         Source::JwksUri(jwks_uri) => {
-            // The address is what was configured here; the issuer need not even be a URL.
-            let url = FetchUrl::parse(jwks_uri, plain_http(jwks_uri))
-                .map_err(|problem| forbidden("jwks_uri", problem))?;
-            Ok((KeySource::JwksUri(url.clone()), url))
+            let url = configured_url(issuer, jwks_uri, "jwks_uri")?;
+            Ok((KeySource::JwksUri(url.clone()), Some(url)))
         }
+        Source::File(path) => Ok((KeySource::File(path.clone()), None)),
         Source::Discovery | Source::Keys(_) => {
-            let plain_http = plain_http(&issuer.name);
+            let plain_http = plain_http(issuer, &issuer.name);
             let [url, _] = discovery::candidates(&issuer.name, plain_http)
-                .map_err(|problem| forbidden("the URL", problem))?;
-            Ok((KeySource::Discovery(plain_http), url))
+                .map_err(|problem| forbidden(issuer, "the URL", &problem))?;
+            Ok((KeySource::Discovery(plain_http), Some(url)))
         }
     }
 }
 
+#[cfg(feature = "remote")]
+fn failover(issuer: &Issuer) -> Result<Option<FetchUrl>, BuildError> {
+    let Some(failover) = &issuer.failover else {
+        return Ok(None);
+    };
+    configured_url(issuer, failover, "failover_jwks_uri").map(Some)
+}
+
+/// An address that was configured as such; the issuer need not even be a URL.
+#[cfg(feature = "remote")]
+fn configured_url(issuer: &Issuer, url: &str, what: &'static str) -> Result<FetchUrl, BuildError> {
+    FetchUrl::parse(url, plain_http(issuer, url))
+        .map_err(|problem| forbidden(issuer, what, &problem))
+}
+
+#[cfg(feature = "remote")]
+fn plain_http(issuer: &Issuer, configured: &str) -> PlainHttp {
+    match issuer.allow_http {
+        true => PlainHttp::Dangerously,
+        false => PlainHttp::for_issuer(configured),
+    }
+}
+
+#[cfg(feature = "remote")]
+fn forbidden(issuer: &Issuer, what: &'static str, problem: &UrlError) -> BuildError {
+    BuildError::ForbiddenUrl {
+        issuer: issuer.name.to_string(),
+        what,
+        problem: problem.to_string(),
+    }
+}
+
+/// What can be wrong with how keys are fetched, apart from where.
+#[cfg(feature = "remote")]
+fn check_fetching(issuer: &Issuer) -> Result<(), BuildError> {
+    let name = || issuer.name.to_string();
+    if let Some((setting, bounds)) = issuer.key_refresh.problem() {
+        return Err(BuildError::KeyRefreshOutOfBounds {
+            issuer: name(),
+            setting,
+            bounds,
+        });
+    }
+    if issuer.failover.is_some() && matches!(issuer.source, Source::Keys(_) | Source::File(_)) {
+        return Err(BuildError::NothingToFailOver { issuer: name() });
+    }
+    Ok(())
+}
+
 /// The one HTTP client of a verifier, set up for the addresses that are configured.
 #[cfg(feature = "remote")]
-fn client_for(issuers: &[Issuer]) -> Result<Arc<dyn Fetch>, BuildError> {
-    let fetched = issuers
-        .iter()
-        .filter(|issuer| !matches!(issuer.source, Source::Keys(_)));
-    let urls = fetched
-        .map(|issuer| Ok(key_source(issuer)?.1))
-        .collect::<Result<Vec<_>, BuildError>>()?;
-    match ReqwestFetch::new(&urls) {
+fn client_for(issuers: &[Issuer], configure: Configure) -> Result<Arc<dyn Fetch>, BuildError> {
+    let mut urls = Vec::new();
+    for issuer in issuers {
+        if !matches!(issuer.source, Source::Keys(_)) {
+            urls.extend(key_source(issuer)?.1);
+        }
+        urls.extend(failover(issuer)?);
+    }
+    match ReqwestFetch::new(&urls, configure) {
         Ok(client) => Ok(Arc::new(client)),
         Err(error) => Err(BuildError::HttpClient {
             problem: error.to_string(),

@@ -33,10 +33,12 @@ impl Status {
         &self.issuers
     }
 
-    /// Whether every issuer has keys that can be used.
+    /// Whether every issuer has at least one key that can be used.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.issuers.iter().all(|issuer| issuer.state.is_usable())
+        self.issuers
+            .iter()
+            .all(|issuer| issuer.state.is_usable() && issuer.key_count() > 0)
     }
 }
 
@@ -46,8 +48,14 @@ pub struct IssuerStatus {
     issuer: Arc<str>,
     state: KeyState,
     keys: KeySet,
+    #[cfg(feature = "remote")]
+    in_grace: KeySet,
     age: Option<Duration>,
+    #[cfg(feature = "remote")]
+    next_refresh: Option<Duration>,
     last_error: Option<FetchError>,
+    #[cfg(feature = "remote")]
+    metadata_error: Option<FetchError>,
 }
 
 impl IssuerStatus {
@@ -56,8 +64,14 @@ impl IssuerStatus {
             issuer,
             state,
             keys,
+            #[cfg(feature = "remote")]
+            in_grace: KeySet::default(),
             age: None,
+            #[cfg(feature = "remote")]
+            next_refresh: None,
             last_error: None,
+            #[cfg(feature = "remote")]
+            metadata_error: None,
         }
     }
 
@@ -73,8 +87,11 @@ impl IssuerStatus {
             issuer,
             state,
             keys: status.keys,
+            in_grace: status.in_grace,
             age: status.age,
+            next_refresh: Some(status.next_refresh),
             last_error: status.last_error,
+            metadata_error: status.metadata_error,
         }
     }
 
@@ -90,10 +107,38 @@ impl IssuerStatus {
         self.state
     }
 
-    /// How many keys can be used.
+    /// How many published keys can be used.
     #[must_use]
     pub fn key_count(&self) -> usize {
         self.keys.len()
+    }
+
+    /// The `kid` of each published key that can be used, in the order of the document; `None` for one
+    /// that has none. The issuer's text as it came, at most 256 bytes each: escape it before showing it.
+    pub fn key_ids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.keys.key_ids()
+    }
+
+    /// How many keys are published no more and serve on in their grace
+    /// ([`KeyRefresh::unpublished_grace`](crate::KeyRefresh::unpublished_grace)).
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn in_grace_count(&self) -> usize {
+        self.in_grace.len()
+    }
+
+    /// The `kid` of each key in its grace; see [`key_ids`](Self::key_ids).
+    #[cfg(feature = "remote")]
+    pub fn in_grace_key_ids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.in_grace.key_ids()
+    }
+
+    /// How long until a request starts a scheduled fetch; zero if the next one does, `None` for fixed
+    /// keys. An idle service starts none.
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn next_refresh(&self) -> Option<Duration> {
+        self.next_refresh
     }
 
     /// The published keys that are not used, each with the reason.
@@ -108,10 +153,18 @@ impl IssuerStatus {
         self.age
     }
 
-    /// Why the last fetch failed; `None` when it succeeded.
+    /// Why the last fetch failed, or had to go to the failover address; `None` when it succeeded.
     #[must_use]
     pub fn last_error(&self) -> Option<&FetchError> {
         self.last_error.as_ref()
+    }
+
+    /// Why the issuer's metadata could not be read again, while the address it gave before serves on;
+    /// `None` when it could, and without discovery. Metadata that names another issuer shows here.
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub fn metadata_error(&self) -> Option<&FetchError> {
+        self.metadata_error.as_ref()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::clock::Now;
 use crate::error::VerifyError;
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
-use crate::remote::{NoKeys, Reason, RemoteKeySet, UnknownKey};
+use crate::remote::{NoKeys, Reason, RemoteKeySet, Snapshot, UnknownKey};
 use crate::token::VerifiedToken;
 
 /// Every issuer a verifier trusts, by its exact name.
@@ -143,30 +143,58 @@ fn verify_remote<'v>(
         },
         NoKeys::Refuse(error) => Stop::Refused(VerifyError::KeysUnavailable(error)),
     })?;
-    let names_a_key = jwt.header().key_id().is_some();
-    let missed = match snapshot
-        .keys()
-        .select(jwt.header())
-        .and_then(|candidates| jwt.verify(&candidates))
-    {
-        Ok(jwt) => return Ok(jwt),
-        Err(error @ VerifyError::UnknownKey) => error,
-        // Without a kid, "no key verifies it" is all that an unknown key looks like.
-        Err(error @ VerifyError::InvalidSignature) if !names_a_key => error,
+    let candidates = match snapshot.candidates(jwt.header()) {
+        Ok(candidates) => candidates,
+        Err(error @ VerifyError::UnknownKey) => {
+            let key_id = jwt.header().key_id();
+            return Err(missed(keys, &snapshot, key_id, error, now, waited));
+        }
         Err(error) => return Err(error.into()),
     };
+    let names_a_key = jwt.header().key_id().is_some();
+    match jwt.verify(&candidates) {
+        Ok(jwt) => Ok(jwt),
+        Err(error @ VerifyError::InvalidSignature) if names_a_key => {
+            keys.doubt(&snapshot, now);
+            Err(error.into())
+        }
+        // Without a kid, "no key verifies it" is all that an unknown key looks like.
+        Err(error @ VerifyError::InvalidSignature) => {
+            Err(missed(keys, &snapshot, None, error, now, waited))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A key that is not there: wait for it, or refuse.
+#[cfg(feature = "remote")]
+fn missed<'v>(
+    keys: &'v RemoteKeySet,
+    snapshot: &Snapshot,
+    key_id: Option<&str>,
+    error: VerifyError,
+    now: Now,
+    waited: Waited<'_>,
+) -> Stop<'v> {
+    let unavailable = |error| Stop::Refused(VerifyError::KeysUnavailable(error));
     match waited {
-        Some(Ok(())) => Err(missed.into()),
-        Some(Err(error)) => Err(VerifyError::KeysUnavailable(error.clone()).into()),
-        None => match snapshot.decide_unknown_key(now) {
-            UnknownKey::Fetch => Err(Stop::Wait {
-                keys,
-                reason: Reason::UnknownKey,
-            }),
-            UnknownKey::Unknown => Err(missed.into()),
-            UnknownKey::Unavailable => {
-                Err(VerifyError::KeysUnavailable(snapshot.cooling_down(now)).into())
+        Some(Ok(())) => {
+            if let Err(error) = snapshot.lacks(key_id) {
+                return unavailable(error);
             }
+        }
+        Some(Err(error)) => return unavailable(error.clone()),
+        None => match keys.decide_unknown_key(snapshot, key_id, now) {
+            UnknownKey::Fetch => {
+                return Stop::Wait {
+                    keys,
+                    reason: Reason::UnknownKey,
+                };
+            }
+            UnknownKey::Unknown => {}
+            UnknownKey::Unavailable => return unavailable(snapshot.cooling_down(now)),
         },
     }
+    keys.refused_unknown_key();
+    Stop::Refused(error)
 }

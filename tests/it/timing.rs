@@ -120,18 +120,23 @@ async fn an_idle_service_asks_nothing_and_a_busy_one_refreshes_ahead() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_is_noticed_by_an_idle_service_at_its_first_request() {
-    let scene = Scene::set().await;
-    let old = scene
-        .issuer
-        .token()
-        .expires_in(Duration::from_secs(86_400))
-        .sign();
-    assert_eq!(reason(&scene.verifier.verify(&old).await), "accepted");
-    scene.issuer.rotate();
-    scene.publish();
-    scene.clock.advance(Duration::from_secs(1_200));
-    assert_eq!(reason(&scene.verifier.verify(&old).await), "unknown_key");
+async fn a_withdrawn_key_is_refused_by_an_idle_service_at_its_first_request() {
+    // Fresh for 10 minutes, and an hour of grace after that; two days are the issue of idle services.
+    for (idle, expected) in [
+        (4_199, "accepted"),
+        (4_200, "unknown_key"),
+        (2 * 86_400, "unknown_key"),
+    ] {
+        let scene = Scene::set().await;
+        let old = scene.issuer.token();
+        let old = old.expires_in(Duration::from_secs(7 * 86_400)).sign();
+        assert_eq!(reason(&scene.verifier.verify(&old).await), "accepted");
+        scene.issuer.rotate();
+        scene.publish();
+        scene.clock.advance(Duration::from_secs(idle));
+        let outcome = scene.verifier.verify(&old).await;
+        assert_eq!(reason(&outcome), expected, "after {idle} s");
+    }
 }
 
 #[tokio::test]

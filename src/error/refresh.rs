@@ -1,18 +1,23 @@
-//! Which issuers' keys could not be had when a service warmed up.
+//! Which issuers' keys could not be fetched when somebody asked for all.
 
 use std::fmt;
 
 use super::FetchError;
 
-/// Which issuers' keys [`warm_up`](crate::Verifier::warm_up) could not fetch. The others' are ready.
+/// Which issuers' keys [`warm_up`](crate::Verifier::warm_up) or
+/// [`refresh_now`](crate::Verifier::refresh_now) could not fetch. The others' are there.
 #[derive(Clone, Debug)]
-pub struct WarmUpError {
+pub struct RefreshError {
     failures: Vec<(String, FetchError)>,
 }
 
-impl WarmUpError {
-    pub(crate) fn new(failures: Vec<(String, FetchError)>) -> Self {
-        Self { failures }
+impl RefreshError {
+    pub(crate) fn unless_empty(failures: Vec<(String, FetchError)>) -> Result<(), Self> {
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(Self { failures })
+        }
     }
 
     /// Each issuer that failed, as configured, with the cause.
@@ -23,7 +28,7 @@ impl WarmUpError {
     }
 }
 
-impl fmt::Display for WarmUpError {
+impl fmt::Display for RefreshError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("keys could not be fetched for")?;
         for (index, (issuer, _)) in self.failures.iter().enumerate() {
@@ -33,7 +38,7 @@ impl fmt::Display for WarmUpError {
     }
 }
 
-impl std::error::Error for WarmUpError {
+impl std::error::Error for RefreshError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.failures
             .first()

@@ -1,0 +1,53 @@
+//! The few keys that one header may mean.
+
+use std::sync::Arc;
+
+use crate::algorithm::Algorithm;
+use crate::error::VerifyError;
+use crate::jwk::VerificationKey;
+
+/// The few keys that a header may have been signed with; at least one.
+pub(crate) struct Candidates<'k>(pub(super) [Option<&'k VerificationKey>; MAX_CANDIDATES]);
+
+impl<'k> Candidates<'k> {
+    pub(super) fn of(
+        keys: impl Iterator<Item = &'k Arc<VerificationKey>>,
+        if_none: VerifyError,
+    ) -> Result<Self, VerifyError> {
+        let mut keys = keys.map(|key| &**key).fuse();
+        let candidates = std::array::from_fn(|_| keys.next());
+        match (candidates.first(), keys.next()) {
+            (Some(None), _) => Err(if_none),
+            (_, Some(_)) => Err(VerifyError::KeyAmbiguous),
+            (_, None) => Ok(Self(candidates)),
+        }
+    }
+
+    /// These, and the others in the places that are left.
+    #[cfg(any(test, feature = "remote"))]
+    pub(crate) fn then(&self, others: &Self) -> Self {
+        let mut all = self.0.iter().chain(&others.0).copied().flatten();
+        Self(std::array::from_fn(|_| all.next()))
+    }
+
+    /// The first candidate that made the signature.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidSignature` if none did.
+    pub(crate) fn verify(
+        &self,
+        algorithm: Algorithm,
+        signing_input: &[u8],
+        signature: &[u8],
+    ) -> Result<&'k VerificationKey, VerifyError> {
+        let mut candidates = self.0.iter().copied().flatten();
+        candidates
+            .find(|key| key.verify(algorithm, signing_input, signature).is_ok())
+            .ok_or(VerifyError::InvalidSignature)
+    }
+}
+
+/// Keys tried for one token. Each costs a signature check, so this bounds what a token without a `kid`
+/// can cost.
+pub(super) const MAX_CANDIDATES: usize = 4;

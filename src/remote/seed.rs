@@ -1,0 +1,235 @@
+//! Keys that outlive a process: exported by one, and a warm start for the next.
+
+use std::fmt;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::freshness::age;
+use super::state::{Answer, Document, Fresh, Metadata};
+use super::{KeySource, Reason, RemoteKeySet, refresh, source};
+use crate::clock::Now;
+use crate::fetch::{FetchUrl, PlainHttp};
+
+/// The published keys of issuers with where and when they were fetched, to be kept as text.
+///
+/// With it a function or a job verifies its first token without a fetch: export once, in a
+/// deployment or a warm instance, and seed at the start. Rules are the same as if the new process
+/// had fetched the keys itself at that time: past their lifetime they are fetched anew, and after
+/// 24 h without success they are refused.
+///
+/// # Security
+///
+/// Whoever writes a seed decides which keys sign valid tokens. Keep it where the service's code is
+/// kept, or as a secret's integrity is kept; never take it from a request.
+///
+/// # Example
+///
+/// ```no_run
+/// use portcullis::{KeySeed, Verifier};
+///
+/// # fn f(running: &Verifier, starting: &Verifier) -> Result<(), Box<dyn std::error::Error>> {
+/// std::fs::write("keys.json", running.export_keys().to_json())?;
+///
+/// let seed = KeySeed::from_json(&std::fs::read("keys.json")?)?;
+/// starting.seed_keys(&seed)?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Default)]
+pub struct KeySeed {
+    pub(crate) issuers: Vec<IssuerSeed>,
+}
+
+/// One issuer's part of a seed.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IssuerSeed {
+    pub(crate) issuer: String,
+    jwks_uri: String,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    fetched_at: u64,
+    /// Seconds that they were to be fresh for.
+    lifetime: u64,
+    jwks: Box<RawValue>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct SeedDocument {
+    version: u32,
+    issuers: Vec<IssuerSeed>,
+}
+
+impl KeySeed {
+    /// The seed as JSON text, to be kept.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let document = SeedDocument {
+            version: VERSION,
+            issuers: self.issuers.clone(),
+        };
+        // Strings, numbers and JSON that has been parsed before: nothing in it can fail.
+        serde_json::to_string(&document).unwrap_or_default()
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    ///
+    /// [`SeedError::NotASeed`] for any other text, and one of another version of this format.
+    pub fn from_json(json: &[u8]) -> Result<Self, SeedError> {
+        let document: SeedDocument =
+            serde_json::from_slice(json).map_err(|_| SeedError::NotASeed)?;
+        if document.version != VERSION {
+            return Err(SeedError::NotASeed);
+        }
+        Ok(Self {
+            issuers: document.issuers,
+        })
+    }
+
+    /// The issuers whose keys it holds.
+    pub fn issuers(&self) -> impl Iterator<Item = &str> {
+        self.issuers.iter().map(|seed| seed.issuer.as_str())
+    }
+
+    /// Whether it holds no keys.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.issuers.is_empty()
+    }
+}
+
+impl fmt::Debug for KeySeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeySeed")
+            .field("issuers", &self.issuers.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a seed was not taken. Issuers without a fault are seeded all the same.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SeedError {
+    /// The text is not a seed of this version.
+    #[error("not a key seed of this version; export it anew")]
+    NotASeed,
+    /// No remote keys of this issuer are configured.
+    #[error("the seed has keys of issuer {issuer:?}, whose keys are not fetched by this verifier")]
+    UnknownIssuer {
+        /// The seed's issuer.
+        issuer: String,
+    },
+    /// The keys are from another address than the one configured, or one that may not be fetched.
+    #[error(
+        "the keys of issuer {issuer:?} in the seed are from another address than is configured"
+    )]
+    OtherAddress {
+        /// The issuer.
+        issuer: String,
+    },
+    /// The keys were fetched in the future: one of the two clocks is wrong.
+    #[error("the keys of issuer {issuer:?} in the seed are from the future; check the clocks")]
+    FromTheFuture {
+        /// The issuer.
+        issuer: String,
+    },
+    /// The keys are older than keys are trusted without a successful fetch.
+    #[error(
+        "the keys of issuer {issuer:?} in the seed are too old to be trusted; export them anew"
+    )]
+    TooOld {
+        /// The issuer.
+        issuer: String,
+    },
+    /// The keys are not a JWK Set.
+    #[error("the keys of issuer {issuer:?} in the seed are not a JWK Set")]
+    NotAKeySet {
+        /// The issuer.
+        issuer: String,
+    },
+}
+
+impl RemoteKeySet {
+    /// The published keys, if they are fetched ones.
+    pub(crate) fn export(&self) -> Option<IssuerSeed> {
+        let state = self.0.state.load();
+        let document = state.document.as_ref()?;
+        let fetched_at = state.history.fetched_at()?.wall;
+        let lifetime = state.history.lifetime()?;
+        Some(IssuerSeed {
+            issuer: self.0.config.issuer.to_string(),
+            jwks_uri: document.url.as_str().to_owned(),
+            fetched_at: fetched_at.duration_since(UNIX_EPOCH).ok()?.as_secs(),
+            lifetime: lifetime.as_secs(),
+            jwks: serde_json::from_slice(&document.body).ok()?,
+        })
+    }
+
+    /// Takes the keys of a seed, unless there are newer ones.
+    pub(crate) fn seed(&self, seed: &IssuerSeed) -> Result<(), SeedError> {
+        let shared = &self.0;
+        let issuer = || seed.issuer.clone();
+        let (plain_http, configured) = match &shared.config.source {
+            KeySource::Discovery(plain_http) => (*plain_http, None),
+            KeySource::JwksUri(url) => (PlainHttp::Dangerously, Some(url)),
+            KeySource::File(_) => return Err(SeedError::UnknownIssuer { issuer: issuer() }),
+        };
+        let other_address = || SeedError::OtherAddress { issuer: issuer() };
+        let url = FetchUrl::parse(&seed.jwks_uri, plain_http).map_err(|_| other_address())?;
+        let is_failover = shared.config.failover.as_ref() == Some(&url);
+        if configured.is_some_and(|configured| *configured != url) && !is_failover {
+            return Err(other_address());
+        }
+
+        let now = shared.config.clock.now();
+        let fetched_at = UNIX_EPOCH
+            .checked_add(Duration::from_secs(seed.fetched_at))
+            .filter(|fetched_at| *fetched_at <= now.wall)
+            .ok_or_else(|| SeedError::FromTheFuture { issuer: issuer() })?;
+        let since = now.wall.duration_since(fetched_at).unwrap_or_default();
+        let then = Now {
+            wall: fetched_at,
+            monotonic: now.monotonic.saturating_sub(since),
+        };
+        if since >= shared.config.rules.stale_if_error {
+            return Err(SeedError::TooOld { issuer: issuer() });
+        }
+        let body = seed.jwks.get().as_bytes().to_vec();
+        let keys =
+            source::parse(shared, &body).map_err(|_| SeedError::NotAKeySet { issuer: issuer() })?;
+        let answer = Answer {
+            keys: Some(Fresh {
+                keys,
+                document: Some(Document {
+                    url: url.clone(),
+                    body,
+                }),
+                etag: None,
+            }),
+            lifetime: Some(Duration::from_secs(seed.lifetime)),
+            failed_over: None,
+        };
+        shared.update(|state| {
+            let at_hand = state.history.age(now);
+            if at_hand.is_some_and(|at_hand| at_hand <= age(then, now)) {
+                return;
+            }
+            if let (KeySource::Discovery(_), false) = (&shared.config.source, is_failover) {
+                state.metadata = Some(Metadata {
+                    jwks_uri: url,
+                    confirmed: then,
+                    tried: then,
+                    error: None,
+                });
+            }
+            let random = refresh::random();
+            state.accept(answer, Reason::Schedule, &shared.config.rules, then, random);
+        });
+        Ok(())
+    }
+}
+
+const VERSION: u32 = 1;

@@ -1,0 +1,310 @@
+//! What is known of one issuer's keys at one moment: a value that is swapped whole. Its changes are
+//! pure functions of an answer, the time and a random number.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Reason;
+use super::freshness::{History, age};
+use super::settings::KeyRefresh;
+use crate::clock::Now;
+use crate::error::{FetchError, VerifyError};
+use crate::fetch::{ETag, FetchUrl};
+use crate::jwk::VerificationKey;
+use crate::jws::Header;
+use crate::key_set::{Candidates, KeySet};
+
+/// Everything a request needs to know of an issuer's keys.
+#[derive(Clone, Default)]
+pub(super) struct State {
+    /// The keys of the last answer. Empty before the first, when [`History::decide`] lets nobody use them.
+    pub(super) published: KeySet,
+    /// Keys published no more that serve on for a while.
+    unpublished: Vec<Unpublished>,
+    /// The same, to select from.
+    in_grace: KeySet,
+    /// Keys that the first source has withdrawn, which the failover must not bring back.
+    withdrawn: Vec<Arc<VerificationKey>>,
+    /// The last answer of the first source.
+    primary_at: Option<Now>,
+    pub(super) document: Option<Arc<Document>>,
+    pub(super) etag: Option<(FetchUrl, ETag)>,
+    pub(super) metadata: Option<Metadata>,
+    pub(super) history: History,
+    /// Why the last fetch failed, or why it had to go to the failover address.
+    pub(super) last_error: Option<FetchError>,
+    pub(super) absent: Arc<AbsentKeys>,
+}
+
+#[derive(Clone)]
+struct Unpublished {
+    key: Arc<VerificationKey>,
+    since: Now,
+    serves_for: Duration,
+}
+
+impl Unpublished {
+    fn left(&self, now: Now) -> Duration {
+        self.serves_for.saturating_sub(age(self.since, now))
+    }
+}
+
+/// The text that the published keys were read from, and where it was found.
+pub(super) struct Document {
+    pub(super) url: FetchUrl,
+    pub(super) body: Vec<u8>,
+}
+
+/// The address that discovery gave.
+#[derive(Clone)]
+pub(super) struct Metadata {
+    pub(super) jwks_uri: FetchUrl,
+    /// When a document last said so.
+    pub(super) confirmed: Now,
+    /// When one was last asked for, and why there was none.
+    pub(super) tried: Now,
+    pub(super) error: Option<FetchError>,
+}
+
+/// What a fetch that succeeded brought.
+pub(super) struct Answer {
+    /// `None`: those at hand are still the current ones.
+    pub(super) keys: Option<Fresh>,
+    pub(super) lifetime: Option<Duration>,
+    /// Why the first source did not answer, if this is the failover's word.
+    pub(super) failed_over: Option<FetchError>,
+}
+
+/// A new set.
+pub(super) struct Fresh {
+    pub(super) keys: KeySet,
+    pub(super) document: Option<Document>,
+    pub(super) etag: Option<(FetchUrl, ETag)>,
+}
+
+/// What an answer changed, for events.
+pub(super) struct Change {
+    pub(super) added: usize,
+    pub(super) secret_published: bool,
+}
+
+impl State {
+    /// The keys that a header may have been signed with: published ones first, then those in their
+    /// grace, four in all at most.
+    pub(super) fn candidates(&self, header: &Header) -> Result<Candidates<'_>, VerifyError> {
+        let published = self.published.select(header);
+        if self.unpublished.is_empty() {
+            return published;
+        }
+        match (published, self.in_grace.select(header)) {
+            (Ok(published), Ok(in_grace)) => Ok(published.then(&in_grace)),
+            // A key that is still published is never hidden by one that is not.
+            (Ok(published), Err(_)) => Ok(published),
+            (Err(error @ VerifyError::KeyAmbiguous), _) | (Err(error), Err(_)) => Err(error),
+            (Err(_), Ok(in_grace)) => Ok(in_grace),
+        }
+    }
+
+    /// The keys that are published no more and serve on.
+    pub(super) fn in_grace(&self) -> &KeySet {
+        &self.in_grace
+    }
+
+    /// Whether a key's grace has ended, so that [`end_graces`](Self::end_graces) is to be called
+    /// before keys are selected.
+    pub(super) fn has_ended_grace(&self, now: Now) -> bool {
+        self.unpublished
+            .iter()
+            .any(|unpublished| unpublished.left(now).is_zero())
+    }
+
+    pub(super) fn end_graces(&mut self, now: Now) {
+        self.unpublished
+            .retain(|unpublished| !unpublished.left(now).is_zero());
+        self.index_unpublished();
+    }
+
+    /// A fetch succeeded. `random` is in 0..1.
+    pub(super) fn accept(
+        &mut self,
+        answer: Answer,
+        reason: Reason,
+        rules: &KeyRefresh,
+        now: Now,
+        random: f64,
+    ) -> Change {
+        let mut change = Change {
+            added: 0,
+            secret_published: false,
+        };
+        if let Some(fresh) = answer.keys {
+            change.secret_published = fresh.keys.has_secrets() && !self.published.has_secrets();
+            change.added = self.replace(fresh, answer.failed_over.is_some(), reason, rules, now);
+        }
+        self.history.succeeded(rules, now, answer.lifetime, random);
+        if answer.failed_over.is_none() {
+            self.primary_at = Some(now);
+        }
+        self.last_error = answer.failed_over;
+        self.absent = Arc::default();
+        if reason == Reason::UnknownKey {
+            self.history.answered_unknown_key(rules, change.added > 0);
+        }
+        change
+    }
+
+    /// A fetch failed. `random` is in 0..1.
+    pub(super) fn reject(
+        &mut self,
+        error: FetchError,
+        reason: Reason,
+        rules: &KeyRefresh,
+        now: Now,
+        random: f64,
+    ) {
+        self.last_error = Some(error);
+        match reason {
+            Reason::Schedule | Reason::Operator => self.history.failed(rules, now, random),
+            Reason::BadSignature => self.history.failed_aside(rules, now),
+            Reason::UnknownKey => {
+                self.history.failed_aside(rules, now);
+                self.history.answered_unknown_key(rules, false);
+            }
+        }
+    }
+
+    /// Why the metadata could not be read again, if it could not.
+    pub(super) fn metadata_error(&self) -> Option<&FetchError> {
+        self.metadata.as_ref()?.error.as_ref()
+    }
+
+    /// Puts a new set in the place of the old one; tells how many keys were not published before.
+    fn replace(
+        &mut self,
+        fresh: Fresh,
+        is_failover: bool,
+        reason: Reason,
+        rules: &KeyRefresh,
+        now: Now,
+    ) -> usize {
+        let keys = if is_failover {
+            fresh.keys.without(&self.withdrawn)
+        } else {
+            fresh.keys
+        };
+        let grace = match (is_failover, self.primary_at, reason) {
+            // What the failover lacks has not been withdrawn: it serves as it does while fetches fail.
+            (true, Some(primary_at), _) => {
+                rules.stale_if_error.saturating_sub(age(primary_at, now))
+            }
+            // An operator who asks for keys now means it.
+            (false, _, Reason::Operator) => Duration::ZERO,
+            (true, None, _) | (false, ..) => self.history.grace_left(rules, now),
+        };
+        let lost = self.published.beyond(&keys).into_iter();
+        let mut unpublished: Vec<_> = self
+            .unpublished
+            .drain(..)
+            .chain(lost.map(|key| Unpublished {
+                key,
+                since: now,
+                serves_for: grace,
+            }))
+            .filter(|unpublished| !keys.has(&unpublished.key))
+            .collect();
+        if !is_failover {
+            let withdrawn = unpublished.iter().map(|unpublished| &unpublished.key);
+            self.withdrawn = newest(
+                self.withdrawn
+                    .iter()
+                    .filter(|key| !keys.has(key))
+                    .chain(withdrawn)
+                    .cloned()
+                    .collect(),
+            );
+            for unpublished in &mut unpublished {
+                unpublished.serves_for = unpublished.left(now).min(grace);
+                unpublished.since = now;
+            }
+        }
+        unpublished.retain(|unpublished| !unpublished.left(now).is_zero());
+        self.unpublished = newest(unpublished);
+        self.index_unpublished();
+
+        let added = keys.beyond(&self.published).len();
+        self.published = keys;
+        self.document = fresh.document.map(Arc::new);
+        self.etag = fresh.etag;
+        added
+    }
+
+    fn index_unpublished(&mut self) {
+        let keys = self
+            .unpublished
+            .iter()
+            .map(|unpublished| Arc::clone(&unpublished.key));
+        self.in_grace = KeySet::of(keys);
+    }
+
+    /// Whether metadata is to be read before the next fetch of keys.
+    pub(super) fn is_metadata_due(&self, rules: &KeyRefresh, now: Now) -> bool {
+        let Some(metadata) = &self.metadata else {
+            return true;
+        };
+        let is_old = age(metadata.confirmed, now) >= rules.metadata_lifetime;
+        let may_have_moved = self.last_error.is_some();
+        (is_old || may_have_moved) && age(metadata.tried, now) >= MIN_METADATA_INTERVAL
+    }
+
+    /// The address that discovery gave, as long as it may be used.
+    pub(super) fn known_jwks_uri(&self, rules: &KeyRefresh, now: Now) -> Option<&FetchUrl> {
+        self.metadata
+            .as_ref()
+            .filter(|metadata| age(metadata.confirmed, now) < rules.stale_if_error)
+            .map(|metadata| &metadata.jwks_uri)
+    }
+}
+
+/// Keys that a fetch was made for in vain: the issuer does not publish them, as of this snapshot.
+///
+/// They are told apart from keys that nobody could ask for, so that a client with a bad key id hears
+/// 401 in an outage and not 503. They go with their snapshot, and never keep a key from being asked
+/// for: a key that does not exist yet cannot be poisoned.
+#[derive(Default)]
+pub(super) struct AbsentKeys {
+    hasher: RandomState,
+    hashes: Mutex<HashSet<u64>>,
+}
+
+impl AbsentKeys {
+    pub(super) fn insert(&self, key_id: &str) {
+        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if hashes.len() < MAX_ABSENT_KEYS {
+            hashes.insert(self.hasher.hash_one(key_id));
+        }
+    }
+
+    pub(super) fn contains(&self, key_id: &str) -> bool {
+        let hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        hashes.contains(&self.hasher.hash_one(key_id))
+    }
+}
+
+/// The last of a list that outside data makes grow.
+fn newest<T>(mut list: Vec<T>) -> Vec<T> {
+    list.drain(..list.len().saturating_sub(MAX_FORMER_KEYS));
+    list
+}
+
+/// Most keys in their grace, and most withdrawn ones that are remembered: as many as a set may have.
+const MAX_FORMER_KEYS: usize = 100;
+/// Most keys remembered as absent, 8 bytes each: as many as there are waiters.
+const MAX_ABSENT_KEYS: usize = 1_024;
+/// Metadata is asked for no more often than this, once there has been some.
+const MIN_METADATA_INTERVAL: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests;

@@ -1,0 +1,257 @@
+use std::time::UNIX_EPOCH;
+
+use super::*;
+use crate::error::FetchErrorKind;
+use crate::fetch::PlainHttp;
+
+const MIDDLE: f64 = 0.5;
+const RULES: KeyRefresh = KeyRefresh::new();
+const HOUR: f64 = 3_600.0;
+const DAY: f64 = 24.0 * HOUR;
+
+fn at(seconds: f64) -> Now {
+    let since = Duration::from_secs_f64(seconds);
+    Now {
+        wall: UNIX_EPOCH + since,
+        monotonic: since,
+    }
+}
+
+/// Keys of these names, all of one material.
+fn keys(names: &str) -> KeySet {
+    let key = |name| {
+        format!(
+            r#"{{"kty":"OKP","crv":"Ed25519","kid":"{name}","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}"#
+        )
+    };
+    let keys: Vec<_> = names.split_whitespace().map(key).collect();
+    KeySet::from_json(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes()).unwrap()
+}
+
+fn answer(names: &str) -> Answer {
+    Answer {
+        keys: Some(Fresh {
+            keys: keys(names),
+            document: None,
+            etag: None,
+        }),
+        lifetime: None,
+        failed_over: None,
+    }
+}
+
+fn failed_over(names: &str) -> Answer {
+    Answer {
+        failed_over: Some(FetchError::new(FetchErrorKind::Connection)),
+        ..answer(names)
+    }
+}
+
+fn not_modified() -> Answer {
+    Answer {
+        keys: None,
+        ..answer("")
+    }
+}
+
+#[derive(Default)]
+struct Scene(State);
+
+impl Scene {
+    fn fetch(&mut self, seconds: f64, answer: Answer) -> &mut Self {
+        self.fetch_because(Reason::Schedule, seconds, answer)
+    }
+
+    fn fetch_because(&mut self, reason: Reason, seconds: f64, answer: Answer) -> &mut Self {
+        self.0.accept(answer, reason, &RULES, at(seconds), MIDDLE);
+        self
+    }
+
+    /// The names that serve at this time: published, and after `|` in their grace.
+    #[track_caller]
+    fn check(&mut self, seconds: f64, expected: &str) -> &mut Self {
+        let now = at(seconds);
+        if self.0.has_ended_grace(now) {
+            self.0.end_graces(now);
+        }
+        let names = |keys: &KeySet| {
+            let names = keys.key_ids().map(Option::unwrap_or_default);
+            names.map(str::to_owned).collect::<Vec<_>>().join(" ")
+        };
+        let found = format!("{}|{}", names(&self.0.published), names(self.0.in_grace()));
+        assert_eq!(found, expected, "after {seconds} s");
+        self
+    }
+}
+
+#[test]
+fn an_absent_key_serves_through_its_grace_and_no_longer() {
+    Scene::default()
+        .fetch(0.0, answer("a b"))
+        .fetch(480.0, answer("b c"))
+        .check(480.0, "b c|a")
+        .fetch(960.0, not_modified())
+        .check(480.0 + HOUR - 0.1, "b c|a")
+        .check(480.0 + HOUR, "b c|");
+}
+
+#[test]
+fn an_empty_set_is_authoritative() {
+    Scene::default()
+        .fetch(0.0, answer("a"))
+        .fetch(480.0, answer(""))
+        .check(480.0, "|a")
+        .check(480.0 + HOUR, "|");
+}
+
+#[test]
+fn a_key_that_comes_back_is_published_again() {
+    Scene::default()
+        .fetch(0.0, answer("a b"))
+        .fetch(480.0, answer("b"))
+        .check(480.0, "b|a")
+        .fetch(960.0, answer("a b"))
+        .check(960.0, "a b|")
+        .check(DAY, "a b|");
+}
+
+#[test]
+fn answers_do_not_prolong_a_grace() {
+    let mut scene = Scene::default();
+    scene.fetch(0.0, answer("a b")).fetch(480.0, answer("b"));
+    for minutes in 9..68 {
+        scene.fetch(f64::from(minutes) * 60.0, answer("b"));
+    }
+    scene.check(480.0 + HOUR - 0.1, "b|a");
+    scene.check(480.0 + HOUR, "b|");
+}
+
+#[test]
+fn after_a_long_pause_there_is_no_grace() {
+    Scene::default()
+        .fetch(0.0, answer("a b"))
+        .fetch(2.0 * DAY, answer("b"))
+        .check(2.0 * DAY, "b|");
+}
+
+#[test]
+fn an_operators_fetch_ends_every_grace() {
+    Scene::default()
+        .fetch(0.0, answer("a b c"))
+        .fetch(480.0, answer("b c"))
+        .check(480.0, "b c|a")
+        .fetch_because(Reason::Operator, 500.0, answer("c"))
+        .check(500.0, "c|");
+}
+
+#[test]
+fn without_grace_a_key_goes_with_the_answer() {
+    let mut state = State::default();
+    let rules = RULES.unpublished_grace(Duration::ZERO);
+    state.accept(answer("a"), Reason::Schedule, &rules, at(0.0), MIDDLE);
+    state.accept(answer("b"), Reason::Schedule, &rules, at(1.0), MIDDLE);
+    assert!(state.in_grace().is_empty());
+}
+
+#[test]
+fn what_the_failover_lacks_serves_on_as_in_an_outage() {
+    Scene::default()
+        .fetch(0.0, answer("a b"))
+        .fetch(480.0, failed_over("a m"))
+        .check(480.0, "a m|b")
+        .fetch(HOUR, failed_over("a m"))
+        .check(DAY - 0.1, "a m|b")
+        .check(DAY, "a m|");
+}
+
+#[test]
+fn the_failover_never_revives_what_the_issuer_withdrew() {
+    Scene::default()
+        .fetch(0.0, answer("a b"))
+        .fetch(480.0, answer("b"))
+        .fetch(960.0, failed_over("a b m"))
+        .check(960.0, "b m|a")
+        .check(480.0 + HOUR, "b m|")
+        .fetch(5_000.0, failed_over("a b m"))
+        .check(5_000.0, "b m|")
+        // Only the issuer itself brings it back.
+        .fetch(5_500.0, answer("a"))
+        .fetch(6_000.0, failed_over("a"))
+        .check(6_000.0, "a|b m");
+}
+
+#[test]
+fn the_issuers_next_answer_ends_what_the_failover_left() {
+    Scene::default()
+        .fetch(0.0, answer("a b"))
+        .fetch(480.0, failed_over("a"))
+        .check(480.0, "a|b")
+        .fetch(960.0, answer("a"))
+        .check(960.0, "a|b")
+        .check(960.0 + HOUR, "a|")
+        .fetch(6_000.0, failed_over("b"))
+        .check(6_000.0, "|a");
+}
+
+#[test]
+fn former_keys_are_bounded() {
+    let mut scene = Scene::default();
+    for round in 0..50 {
+        let names: Vec<_> = (0..10).map(|key| format!("{round}-{key}")).collect();
+        scene.fetch(f64::from(round), answer(&names.join(" ")));
+    }
+    assert_eq!(scene.0.in_grace().len(), MAX_FORMER_KEYS);
+    assert_eq!(scene.0.withdrawn.len(), MAX_FORMER_KEYS);
+    assert!(
+        scene
+            .0
+            .in_grace()
+            .key_ids()
+            .any(|name| name == Some("48-9"))
+    );
+}
+
+#[test]
+fn absent_keys_go_with_their_snapshot_and_are_bounded() {
+    let mut scene = Scene::default();
+    scene.fetch(0.0, answer("a"));
+    for number in 0..2 * MAX_ABSENT_KEYS {
+        scene.0.absent.insert(&number.to_string());
+    }
+    assert!(scene.0.absent.contains("0"));
+    assert!(!scene.0.absent.contains(&MAX_ABSENT_KEYS.to_string()));
+    scene.fetch(1.0, not_modified());
+    assert!(!scene.0.absent.contains("0"));
+}
+
+fn discovered(seconds: f64) -> State {
+    State {
+        metadata: Some(Metadata {
+            jwks_uri: FetchUrl::parse("https://id.example/keys", PlainHttp::Never).unwrap(),
+            confirmed: at(seconds),
+            tried: at(seconds),
+            error: None,
+        }),
+        ..State::default()
+    }
+}
+
+#[test]
+fn metadata_is_read_again_when_old_or_when_keys_failed() {
+    let due = |state: &State, seconds| state.is_metadata_due(&RULES, at(seconds));
+    assert!(due(&State::default(), 0.0));
+    let mut state = discovered(0.0);
+    assert!(!due(&state, HOUR - 0.1));
+    assert!(due(&state, HOUR));
+    let error = FetchError::new(FetchErrorKind::Status(404));
+    state.reject(error, Reason::Schedule, &RULES, at(1.0), MIDDLE);
+    assert!(!due(&state, 59.9));
+    assert!(due(&state, 60.0));
+}
+
+#[test]
+fn an_address_is_not_used_for_ever_without_word_of_it() {
+    let state = discovered(0.0);
+    assert!(state.known_jwks_uri(&RULES, at(DAY - 0.1)).is_some());
+    assert!(state.known_jwks_uri(&RULES, at(DAY)).is_none());
+}

@@ -1,0 +1,141 @@
+//! The rules on when keys are fetched, for simulations.
+
+use std::time::Duration;
+
+use crate::clock::Now;
+use crate::remote::{Decision, History, KeyRefresh, UnknownKey};
+
+/// The timing of one instance's keys of one issuer: the very functions that a verifier asks, without
+/// network, clock or runtime.
+///
+/// For simulations of many instances in virtual time. Every method takes the time, and where there
+/// is jitter a number in 0..1.
+///
+/// # Example
+///
+/// ```
+/// use std::time::{Duration, UNIX_EPOCH};
+/// use portcullis::testing::{KeyDecision, KeyTiming};
+/// use portcullis::{KeyRefresh, Now};
+///
+/// let at = |seconds| {
+///     let since = Duration::from_secs(seconds);
+///     Now { wall: UNIX_EPOCH + since, monotonic: since }
+/// };
+/// let mut timing = KeyTiming::new(KeyRefresh::new());
+/// assert_eq!(timing.decide(at(0)), KeyDecision::Wait);
+/// timing.succeeded(at(0), Some(Duration::from_secs(600)), 0.5);
+/// assert_eq!(timing.next_refresh(at(0)), Duration::from_secs(480));
+/// assert_eq!(timing.decide(at(480)), KeyDecision::UseAndRefresh);
+/// ```
+#[derive(Clone, Debug)]
+pub struct KeyTiming {
+    rules: KeyRefresh,
+    history: History,
+}
+
+/// What a request that needs a key is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a simulation has to act on each of them"
+)]
+pub enum KeyDecision {
+    /// Use the keys at hand.
+    Use,
+    /// Use the keys at hand, and start a fetch that nobody waits for.
+    UseAndRefresh,
+    /// Join a fetch for a moment, then use the keys at hand if it brings nothing.
+    JoinThenUse,
+    /// There are no usable keys: wait for a fetch.
+    Wait,
+    /// There are no usable keys, and no fetch is due: refuse.
+    Refuse,
+}
+
+/// What a request whose key is not among those at hand is to do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a simulation has to act on each of them"
+)]
+pub enum UnknownKeyDecision {
+    /// Wait for a fetch.
+    Fetch,
+    /// Refuse: the issuer has no such key.
+    Unknown,
+    /// Refuse: keys are unavailable.
+    Unavailable,
+}
+
+impl KeyTiming {
+    /// An instance that has never fetched.
+    #[must_use]
+    pub fn new(rules: KeyRefresh) -> Self {
+        Self {
+            rules,
+            history: History::default(),
+        }
+    }
+
+    /// A fetch succeeded; `stated` is the lifetime that the answer's headers gave.
+    pub fn succeeded(&mut self, now: Now, stated: Option<Duration>, random: f64) {
+        self.history.succeeded(&self.rules, now, stated, random);
+    }
+
+    /// A scheduled fetch failed.
+    pub fn failed(&mut self, now: Now, random: f64) {
+        self.history.failed(&self.rules, now, random);
+    }
+
+    /// A fetch for an unknown key failed.
+    pub fn failed_aside(&mut self, now: Now) {
+        self.history.failed_aside(&self.rules, now);
+    }
+
+    /// A fetch starts because a key is unknown.
+    pub fn asked_for_unknown_key(&mut self, now: Now) {
+        self.history.asked_for_unknown_key(&self.rules, now);
+    }
+
+    /// The fetch for an unknown key has ended.
+    pub fn answered_unknown_key(&mut self, found_new_keys: bool) {
+        self.history
+            .answered_unknown_key(&self.rules, found_new_keys);
+    }
+
+    /// What a request with a known key is to do.
+    #[must_use]
+    pub fn decide(&self, now: Now) -> KeyDecision {
+        match self.history.decide(&self.rules, now) {
+            Decision::Use => KeyDecision::Use,
+            Decision::UseAndRefresh => KeyDecision::UseAndRefresh,
+            Decision::JoinThenUse => KeyDecision::JoinThenUse,
+            Decision::Wait => KeyDecision::Wait,
+            Decision::Refuse => KeyDecision::Refuse,
+        }
+    }
+
+    /// What a request with an unknown key is to do.
+    #[must_use]
+    pub fn decide_unknown_key(&self, now: Now) -> UnknownKeyDecision {
+        match self.history.decide_unknown_key(now) {
+            UnknownKey::Fetch => UnknownKeyDecision::Fetch,
+            UnknownKey::Unknown => UnknownKeyDecision::Unknown,
+            UnknownKey::Unavailable => UnknownKeyDecision::Unavailable,
+        }
+    }
+
+    /// How long until a request starts a scheduled fetch.
+    #[must_use]
+    pub fn next_refresh(&self, now: Now) -> Duration {
+        self.history.next_refresh(now)
+    }
+
+    /// How long a key goes on to serve that an answer of now lacks and the one before had. Asked
+    /// before [`succeeded`](Self::succeeded).
+    #[must_use]
+    pub fn grace_left(&self, now: Now) -> Duration {
+        self.history.grace_left(&self.rules, now)
+    }
+}
