@@ -237,7 +237,13 @@ impl History {
         }
     }
 
-    /// How long until a fetch is due after failures.
+    /// How long until an unknown key may be asked for again.
+    pub(crate) fn retry_unknown_key_after(&self, now: Now) -> Option<Duration> {
+        self.unknown_key
+            .map(|(asked, interval)| interval.saturating_sub(age(asked, now)))
+    }
+
+    /// How long until a scheduled fetch is due after failures.
     pub(crate) fn retry_after(&self, now: Now) -> Option<Duration> {
         self.failures
             .map(|failures| failures.back_off.saturating_sub(age(failures.last, now)))

@@ -106,9 +106,15 @@ impl Snapshot {
         key_id.is_some_and(|key_id| self.0.absent.contains(key_id))
     }
 
-    /// The refusal when no fetch is due.
-    pub(crate) fn cooling_down(&self, now: Now) -> FetchError {
+    /// The refusal when there are no usable keys and no fetch is due.
+    fn cooling_down(&self, now: Now) -> FetchError {
         FetchError::with_retry_after(FetchErrorKind::CoolingDown, self.0.history.retry_after(now))
+    }
+
+    /// The refusal when a key may not be asked for yet.
+    pub(crate) fn cooling_down_unknown_key(&self, now: Now) -> FetchError {
+        let retry_after = self.0.history.retry_unknown_key_after(now);
+        FetchError::with_retry_after(FetchErrorKind::CoolingDown, retry_after)
     }
 }
 

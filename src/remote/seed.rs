@@ -11,6 +11,7 @@ use super::state::{Answer, Document, Fresh, Metadata};
 use super::{KeySource, Reason, RemoteKeySet, refresh, source};
 use crate::clock::Now;
 use crate::fetch::{FetchUrl, PlainHttp};
+use crate::text::Escaped;
 
 /// The published keys of issuers with where and when they were fetched, to be kept as text.
 ///
@@ -117,35 +118,46 @@ pub enum SeedError {
     #[error("not a key seed of this version; export it anew")]
     NotASeed,
     /// No remote keys of this issuer are configured.
-    #[error("the seed has keys of issuer {issuer:?}, whose keys are not fetched by this verifier")]
+    #[error(
+        "the seed has keys of issuer {:?}, whose keys are not fetched by this verifier",
+        Escaped(issuer)
+    )]
     UnknownIssuer {
         /// The seed's issuer.
         issuer: String,
     },
     /// The keys are from another address than the one configured, or one that may not be fetched.
     #[error(
-        "the keys of issuer {issuer:?} in the seed are from another address than is configured"
+        "the keys of issuer {:?} in the seed are from another address than is configured",
+        Escaped(issuer)
     )]
     OtherAddress {
         /// The issuer.
         issuer: String,
     },
     /// The keys were fetched in the future: one of the two clocks is wrong.
-    #[error("the keys of issuer {issuer:?} in the seed are from the future; check the clocks")]
+    #[error(
+        "the keys of issuer {:?} in the seed are from the future; check the clocks",
+        Escaped(issuer)
+    )]
     FromTheFuture {
         /// The issuer.
         issuer: String,
     },
     /// The keys are older than keys are trusted without a successful fetch.
     #[error(
-        "the keys of issuer {issuer:?} in the seed are too old to be trusted; export them anew"
+        "the keys of issuer {:?} in the seed are too old to be trusted; export them anew",
+        Escaped(issuer)
     )]
     TooOld {
         /// The issuer.
         issuer: String,
     },
     /// The keys are not a JWK Set.
-    #[error("the keys of issuer {issuer:?} in the seed are not a JWK Set")]
+    #[error(
+        "the keys of issuer {:?} in the seed are not a JWK Set",
+        Escaped(issuer)
+    )]
     NotAKeySet {
         /// The issuer.
         issuer: String,

@@ -192,7 +192,9 @@ fn missed<'v>(
                 };
             }
             UnknownKey::Unknown => {}
-            UnknownKey::Unavailable => return unavailable(snapshot.cooling_down(now)),
+            UnknownKey::Unavailable => {
+                return unavailable(snapshot.cooling_down_unknown_key(now));
+            }
         },
     }
     keys.refused_unknown_key();
