@@ -11,7 +11,7 @@ use crate::claims::{Audience, DEFAULT_LEEWAY, TokenType};
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::KeyRefresh;
-use crate::text::{Escaped, without_credentials as shown};
+use crate::text::Configured;
 
 /// An issuer whose tokens a service accepts. Trust is per issuer: keys, audience and every setting
 /// belong to one and are never used for another.
@@ -72,7 +72,7 @@ pub(crate) enum Source {
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issuer")
-            .field("issuer", &Escaped(shown(&self.name)))
+            .field("issuer", &Configured(&self.name))
             .field("source", &self.source)
             .field("audience", &self.audience)
             .field("algorithms", &self.algorithms)
