@@ -3,7 +3,7 @@
 //! | case | HTTP | `WWW-Authenticate` | gRPC |
 //! |---|---|---|---|
 //! | no credentials, or of another scheme | 401 | realm, no error code | `UNAUTHENTICATED` |
-//! | malformed or several credentials | 400 | `error="invalid_request"` | `UNAUTHENTICATED` |
+//! | malformed or several credentials, `?access_token=` among them | 400 | `error="invalid_request"` | `UNAUTHENTICATED` |
 //! | any fault of the token | 401 | `error="invalid_token"` | `UNAUTHENTICATED` |
 //! | keys unavailable or not cached | 503, `Retry-After` | none | `UNAVAILABLE`, `grpc-retry-pushback-ms` |
 //! | no layer in front of an extractor | 500 | none | `INTERNAL` |
@@ -168,11 +168,12 @@ impl Rejection {
     /// The response to send: that of [`AuthLayer::on_rejection`](super::AuthLayer::on_rejection) or the
     /// default, and what no refusal may lack: `Cache-Control: no-store`, and the extensions.
     ///
-    /// For handlers that refuse by themselves. Not for use in `on_rejection`, which it calls.
+    /// For handlers that refuse by themselves. Within `on_rejection` it makes the default response.
     #[must_use]
     pub fn respond(self) -> Response<Bytes> {
         let mut response = match &self.responder.custom {
-            Some(custom) => custom(&self),
+            // One that calls this method again must not end up where it is.
+            Some(custom) => custom(&self.answered_by_default()),
             None => self.to_response(),
         };
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -181,6 +182,17 @@ impl Rejection {
         }
         response.extensions_mut().insert(self);
         response
+    }
+
+    fn answered_by_default(&self) -> Self {
+        let responder = Responder {
+            realm: self.responder.realm.clone(),
+            custom: None,
+        };
+        Self {
+            responder: Arc::new(responder),
+            ..self.clone()
+        }
     }
 
     /// Everything a gRPC refusal says beside its status and message.
@@ -596,6 +608,19 @@ mod tests {
             response.extensions().get(),
             Some(VerifyError::TooOld)
         ));
+    }
+
+    #[test]
+    fn a_custom_response_may_be_the_default_one() {
+        let custom: Arc<CustomResponse> = Arc::new(|rejection| rejection.clone().respond());
+        let responder = Arc::new(Responder {
+            realm: "orders".into(),
+            custom: Some(custom),
+        });
+        let response = Rejection::new(Cause::NoCredentials, false, responder).respond();
+        assert_eq!(response.status(), 401);
+        let challenge = header(&response, "www-authenticate");
+        assert_eq!(challenge, Some(r#"Bearer realm="orders""#));
     }
 
     #[test]
