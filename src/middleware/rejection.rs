@@ -22,6 +22,8 @@ use http::{Response, StatusCode};
 use super::challenge::Challenge;
 use super::grpc;
 use crate::bearer::BearerError;
+#[cfg(feature = "axum")]
+use crate::error::ClaimError;
 use crate::error::VerifyError;
 
 /// Why a request was refused, and how that is answered.
@@ -57,6 +59,10 @@ impl Rejection {
             Cause::Token(error) => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
             }
+            #[cfg(feature = "axum")]
+            Cause::Claims(_, error) => {
+                tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
+            }
             Cause::NoCredentials | Cause::Credentials(_) => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, "{rejection}");
             }
@@ -73,6 +79,8 @@ impl Rejection {
             Cause::NoCredentials => "no_credentials",
             Cause::Credentials(error) => error.reason(),
             Cause::Token(error) => error.reason(),
+            #[cfg(feature = "axum")]
+            Cause::Claims(error, _) => error.reason(),
             Cause::LayerMissing => "layer_missing",
         }
     }
@@ -88,6 +96,8 @@ impl Rejection {
     pub const fn error(&self) -> Option<&VerifyError> {
         match &self.cause {
             Cause::Token(error) => Some(error),
+            #[cfg(feature = "axum")]
+            Cause::Claims(error, _) => Some(error),
             Cause::NoCredentials | Cause::Credentials(_) | Cause::LayerMissing => None,
         }
     }
@@ -260,6 +270,10 @@ pub(crate) enum Cause {
     Credentials(BearerError),
     #[error("token is not accepted")]
     Token(#[source] VerifyError),
+    /// As a refusal, and which type of the service it is that the claims do not fit.
+    #[cfg(feature = "axum")]
+    #[error("token lacks what the service reads")]
+    Claims(VerifyError, #[source] Box<ClaimError>),
     #[error(
         "no layer has checked this request: add `.layer(portcullis::AuthLayer::new(verifier))` in front of its route"
     )]
@@ -287,12 +301,9 @@ impl Cause {
                 grpc: grpc::UNAVAILABLE,
                 detail: "The access token cannot be checked at the moment.",
             },
-            Self::Token(_) => Row {
-                status: StatusCode::UNAUTHORIZED,
-                demand: Demand::Better("invalid_token"),
-                grpc: grpc::UNAUTHENTICATED,
-                detail: "The access token is expired, revoked, malformed or not valid here.",
-            },
+            #[cfg(feature = "axum")]
+            Self::Claims(..) => Self::UNACCEPTABLE,
+            Self::Token(_) => Self::UNACCEPTABLE,
             Self::LayerMissing => Row {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 demand: Demand::Nothing,
@@ -301,6 +312,13 @@ impl Cause {
             },
         }
     }
+
+    const UNACCEPTABLE: Row = Row {
+        status: StatusCode::UNAUTHORIZED,
+        demand: Demand::Better("invalid_token"),
+        grpc: grpc::UNAUTHENTICATED,
+        detail: "The access token is expired, revoked, malformed or not valid here.",
+    };
 }
 
 struct Row {
