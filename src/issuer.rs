@@ -16,7 +16,8 @@ use crate::text::Configured;
 /// An issuer whose tokens a service accepts. Trust is per issuer: keys, audience and every setting
 /// belong to one and are never used for another.
 ///
-/// What must be said is an argument; all else has a default. Nothing is checked before
+/// Where its keys come from: `Issuer::discover`, `jwks_uri` and `jwks_file` need the feature `remote`,
+/// which is on by default; [`Issuer::keys`] does not. What must be said is an argument; all else has a default. Nothing is checked before
 /// [`VerifierBuilder::build`](crate::VerifierBuilder::build), which names every wrong value.
 ///
 /// | setting | default | why |
@@ -26,8 +27,11 @@ use crate::text::Configured;
 /// | [`token_type`](Self::token_type) | [`TokenType::Usual`] | most issuers type access tokens `JWT` |
 /// | [`require_claims`](Self::require_claims) | none beyond `iss`, `aud`, `exp` | |
 /// | [`max_token_age`](Self::max_token_age) | none | `exp` says it already |
-/// | [`key_refresh`](Self::key_refresh) | [`KeyRefresh::new`] | its table says |
-/// | [`failover_jwks_uri`](Self::failover_jwks_uri) | none | keys outlive an outage of a day anyway |
+#[cfg_attr(
+    feature = "remote",
+    doc = "| [`key_refresh`](Self::key_refresh) | [`KeyRefresh::new`] | its table says |\n\
+           | [`failover_jwks_uri`](Self::failover_jwks_uri) | none | keys outlive an outage of a day anyway |"
+)]
 ///
 /// # Example
 ///

@@ -105,7 +105,7 @@
 //! | `rust-crypto` | the portable backend: every algorithm but ML-DSA; used when `aws-lc-rs` is off | no |
 //! | `axum` | extractors for axum 0.8 | no |
 //! | `tonic` | statuses and request access for tonic 0.14 | no |
-//! | `metrics` | [what of the keys is counted](crate::metrics), for the `metrics` facade | no |
+//! | `metrics` | counters, gauges and histograms of the keys for the `metrics` facade: module `metrics` | no |
 //! | `testing` | a real issuer on loopback, a token builder, a virtual clock; for tests only | no |
 //!
 //! Features add and never change. The minimum supported Rust version is 1.88 with every feature.

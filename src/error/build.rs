@@ -142,7 +142,7 @@ pub enum BuildError {
         /// Why the first key of the set was left out, if there is one.
         first_skipped: Option<SkipReason>,
     },
-    /// A setting of [`KeyRefresh`](crate::KeyRefresh) is out of its bounds.
+    /// A setting of `KeyRefresh` is out of its bounds.
     #[error(
         "KeyRefresh::{setting} of issuer {:?} is out of its bounds: it must be {bounds}",
         Configured(issuer)

@@ -70,7 +70,7 @@ pub enum FetchErrorKind {
 }
 
 impl FetchError {
-    /// A failure of this kind, for implementations of [`Fetch`](crate::Fetch).
+    /// A failure of this kind, for implementations of `Fetch`.
     #[must_use]
     pub fn new(kind: FetchErrorKind) -> Self {
         Self(Arc::new(FetchFailure {

@@ -118,7 +118,7 @@ impl VerifierBuilder {
     }
 
     /// Checks every setting and makes the verifier. Touches no network and needs no runtime; reads
-    /// the file of each [`Issuer::jwks_file`] once.
+    /// the file of each `Issuer::jwks_file` once.
     ///
     /// # Errors
     ///
