@@ -106,6 +106,8 @@ impl Issuer {
     /// `issuer` is the exact value of the tokens' `iss`, to the last slash, and an https URL. The
     /// published document must name it, byte for byte
     /// ([RFC 8414 §3.3](https://www.rfc-editor.org/rfc/rfc8414#section-3.3)).
+    ///
+    /// Needs the feature `remote`, as do the next two.
     #[cfg(feature = "remote")]
     pub fn discover(issuer: impl Into<String>, audience: Audience) -> Self {
         Self::new(issuer.into(), Source::Discovery, audience)
