@@ -2,8 +2,8 @@
 //!
 //! Run with: `cargo run --example axum --features axum,testing`
 //!
-//! It starts an issuer of its own and prints curl lines with a fresh token. In a service, replace the
-//! two lines about `TestIssuer` with `Issuer::discover("https://id.example.com", …)`.
+//! It starts an issuer of its own and prints curl lines with a fresh token, good for five minutes. In a
+//! service, replace the lines about `TestIssuer` with `Issuer::discover("https://id.example.com", …)`.
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use axum::Router;

@@ -70,7 +70,8 @@ use crate::token::VerifiedToken;
 ///
 /// Refuses as `VerifiedToken` does, and with `invalid_claim` when the claims cannot be read as `T`:
 /// a token without what the service needs is answered like one without a required claim, with
-/// 401 `invalid_token`.
+/// 401 `invalid_token`. The log entry and the source of the [`Rejection`] name `T` and, where nothing
+/// of the token shows by it, the member that is missing.
 ///
 /// # Example
 ///
@@ -140,7 +141,7 @@ impl IntoResponse for Rejection {
 
 impl From<ClaimError> for Cause {
     fn from(error: ClaimError) -> Self {
-        Self::Token(VerifyError::invalid(error.name()))
+        Self::Claims(VerifyError::invalid(error.name()), Box::new(error))
     }
 }
 
@@ -273,6 +274,30 @@ mod tests {
             Some(&support::token(&json!({ "tenant": 7 }))),
             401,
             "invalid_claim",
+        );
+    }
+
+    #[tokio::test]
+    async fn operators_learn_which_type_the_claims_do_not_fit_and_clients_do_not() {
+        let app = routes().layer(layer());
+        let token = support::token(&json!({ "sub": "hidden" }));
+        let response = get_response(app, "/claims", Some(&token)).await;
+        let rejection = response.extensions().get::<Rejection>().unwrap();
+        let cause = std::error::Error::source(rejection).unwrap().to_string();
+        let expected = format!(
+            "the claims cannot be read as {}: there is no \"tenant\"",
+            std::any::type_name::<Tenant>()
+        );
+        assert_eq!(cause, expected);
+        let error = response.extensions().get::<VerifyError>().unwrap();
+        assert_eq!(error.reason(), "invalid_claim");
+        let body = ::axum::body::to_bytes(response.into_body(), 1_000)
+            .await
+            .unwrap();
+        assert!(
+            !body
+                .windows(6)
+                .any(|part| part == b"Tenant" || part == b"tenant")
         );
     }
 

@@ -13,6 +13,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 use crate::error::{FetchError, FetchErrorKind};
 use crate::fetch::{Content, Fetch, FetchRequest, FetchUrl, MAX_BODY_BYTES, PlainHttp, UrlError};
 use crate::json::{Name, has_duplicates};
+use crate::text::Configured;
 
 /// What we take from provider metadata: where the keys are.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,8 +51,14 @@ pub(crate) fn parse(
     let not_metadata = || FetchError::new(FetchErrorKind::NotMetadata);
     let text = str::from_utf8(body).map_err(|_| not_metadata())?;
     let members: Members<'_> = serde_json::from_str(text).map_err(|_| not_metadata())?;
-    if members.issuer.ok_or_else(not_metadata)? != issuer {
-        return Err(FetchError::new(FetchErrorKind::IssuerMismatch));
+    let published = members.issuer.ok_or_else(not_metadata)?;
+    if published != issuer {
+        // Shown: the two often differ in a slash, which nobody finds who sees only one of them.
+        let (published, issuer) = (Configured(&published), Configured(issuer));
+        return Err(FetchError::with_source(
+            FetchErrorKind::IssuerMismatch,
+            format!("the metadata says {published:?}, the configuration {issuer:?}"),
+        ));
     }
     let jwks_uri = FetchUrl::parse(&members.jwks_uri.ok_or_else(not_metadata)?, plain_http)
         .map_err(|error| FetchError::with_source(FetchErrorKind::ForbiddenUrl, error))?;
@@ -240,6 +247,14 @@ mod tests {
             let body = format!(r#"{{"issuer":"{issuer}","jwks_uri":"https://id.example/keys"}}"#);
             check(body, Err(FetchErrorKind::IssuerMismatch));
         }
+        // Both are shown, so that the slash that makes the difference is.
+        let body = br#"{"issuer":"https://id.example/\n","jwks_uri":"https://id.example/keys"}"#;
+        let error = parse(body, "https://id.example", PlainHttp::Never).unwrap_err();
+        assert!(error.to_string().contains("to the last slash"), "{error}");
+        assert_eq!(
+            std::error::Error::source(&error).unwrap().to_string(),
+            r#"the metadata says "https://id.example/\u{a}", the configuration "https://id.example""#
+        );
         // Whose document it is comes before what is in it.
         check(
             r#"{"issuer":"https://evil.example"}"#,

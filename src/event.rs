@@ -162,17 +162,19 @@ fn log(event: &Event<'_>) {
     }
 }
 
-fn cause(error: &FetchError) -> String {
-    std::error::Error::source(error)
-        .map(ToString::to_string)
-        .unwrap_or_default()
+fn cause(error: &FetchError) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
 }
 
 const TARGET: &str = "portcullis::keys";
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
     use super::*;
+    use crate::error::FetchErrorKind;
 
     #[derive(Debug)]
     struct Panicking;
@@ -180,6 +182,49 @@ mod tests {
     impl Observer for Panicking {
         fn observe(&self, _: &Event<'_>) {
             panic!("an observer that panics");
+        }
+    }
+
+    #[test]
+    fn an_error_without_a_cause_is_logged_without_one() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for error in [
+                FetchError::new(FetchErrorKind::Deadline),
+                FetchError::with_source(FetchErrorKind::Connection, "refused"),
+            ] {
+                log_failure(&error);
+            }
+        });
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let with_cause: Vec<_> = log.lines().map(|line| line.contains("cause")).collect();
+        assert_eq!(with_cause, [false, true], "{log}");
+    }
+
+    fn log_failure(error: &FetchError) {
+        log(&Event::RefreshFailed {
+            issuer: "https://id.example",
+            took: Duration::ZERO,
+            age: None,
+            error,
+        });
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
 

@@ -11,12 +11,13 @@ use crate::claims::{Audience, DEFAULT_LEEWAY, TokenType};
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::KeyRefresh;
-use crate::text::{Escaped, without_credentials as shown};
+use crate::text::Configured;
 
 /// An issuer whose tokens a service accepts. Trust is per issuer: keys, audience and every setting
 /// belong to one and are never used for another.
 ///
-/// What must be said is an argument; all else has a default. Nothing is checked before
+/// Where its keys come from: `Issuer::discover`, `jwks_uri` and `jwks_file` need the feature `remote`,
+/// which is on by default; [`Issuer::keys`] does not. What must be said is an argument; all else has a default. Nothing is checked before
 /// [`VerifierBuilder::build`](crate::VerifierBuilder::build), which names every wrong value.
 ///
 /// | setting | default | why |
@@ -26,8 +27,11 @@ use crate::text::{Escaped, without_credentials as shown};
 /// | [`token_type`](Self::token_type) | [`TokenType::Usual`] | most issuers type access tokens `JWT` |
 /// | [`require_claims`](Self::require_claims) | none beyond `iss`, `aud`, `exp` | |
 /// | [`max_token_age`](Self::max_token_age) | none | `exp` says it already |
-/// | [`key_refresh`](Self::key_refresh) | [`KeyRefresh::new`] | its table says |
-/// | [`failover_jwks_uri`](Self::failover_jwks_uri) | none | keys outlive an outage of a day anyway |
+#[cfg_attr(
+    feature = "remote",
+    doc = "| [`key_refresh`](Self::key_refresh) | [`KeyRefresh::new`] | its table says |\n\
+           | [`failover_jwks_uri`](Self::failover_jwks_uri) | none | keys outlive an outage of a day anyway |"
+)]
 ///
 /// # Example
 ///
@@ -72,7 +76,7 @@ pub(crate) enum Source {
 impl fmt::Debug for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issuer")
-            .field("issuer", &Escaped(shown(&self.name)))
+            .field("issuer", &Configured(&self.name))
             .field("source", &self.source)
             .field("audience", &self.audience)
             .field("algorithms", &self.algorithms)
@@ -102,6 +106,8 @@ impl Issuer {
     /// `issuer` is the exact value of the tokens' `iss`, to the last slash, and an https URL. The
     /// published document must name it, byte for byte
     /// ([RFC 8414 §3.3](https://www.rfc-editor.org/rfc/rfc8414#section-3.3)).
+    ///
+    /// Needs the feature `remote`, as do the next two.
     #[cfg(feature = "remote")]
     pub fn discover(issuer: impl Into<String>, audience: Audience) -> Self {
         Self::new(issuer.into(), Source::Discovery, audience)

@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn every_algorithm_crosses_and_comes_back_or_is_refused() {
         use ::jsonwebtoken::Algorithm as Theirs;
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::ALL.iter().copied() {
             let back = Theirs::try_from(algorithm)
                 .ok()
                 .map(|theirs| Algorithm::try_from(theirs).unwrap());

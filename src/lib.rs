@@ -15,7 +15,7 @@
 //! use portcullis::{Audience, AuthLayer, Issuer, VerifiedToken, Verifier};
 //!
 //! async fn me(token: VerifiedToken) -> String {
-//!     format!("hello {}", token.subject().unwrap_or("nobody"))
+//!     format!("hello {}\n", token.subject().unwrap_or("nobody"))
 //! }
 //!
 //! let issuer = Issuer::discover("https://id.example.com", Audience::of("https://api.example.com"));
@@ -89,10 +89,25 @@
 //! | case | HTTP | gRPC |
 //! |---|---|---|
 //! | no credentials | 401, no error code | `UNAUTHENTICATED` |
-//! | several tokens, malformed header | 400 `invalid_request` | `UNAUTHENTICATED` |
+//! | several tokens (also `?access_token=`), malformed header | 400 `invalid_request` | `UNAUTHENTICATED` |
 //! | any fault of the token | 401 `invalid_token` | `UNAUTHENTICATED` |
 //! | keys unavailable | 503 with `Retry-After` | `UNAVAILABLE` |
 //! | layer missing in front of an extractor | 500 | `INTERNAL` |
+//!
+//! # What operators see
+//!
+//! Log entries of the crate `tracing`, with these targets:
+//!
+//! | target | level | what |
+//! |---|---|---|
+//! | `portcullis::keys` | WARN | a fetch that failed, with its cause; a failover; a private key that is published |
+//! | | INFO, DEBUG | another `jwks_uri`; each fetch that succeeded |
+//! | `portcullis::rejection` | DEBUG | each refused request, with its reason code |
+//! | | ERROR | an extractor without a layer in front of it: a mistake in the service |
+//!
+//! The `Rejection` is also in the extensions of each refusal's response, for layers outside. How keys
+//! are doing is in [`Verifier::status`]; an `Observer` hears of what happens to them, and the feature
+//! `metrics` counts it.
 //!
 //! # Features
 //!
@@ -105,7 +120,7 @@
 //! | `rust-crypto` | the portable backend: every algorithm but ML-DSA; used when `aws-lc-rs` is off | no |
 //! | `axum` | extractors for axum 0.8 | no |
 //! | `tonic` | statuses and request access for tonic 0.14 | no |
-//! | `metrics` | [what of the keys is counted](crate::metrics), for the `metrics` facade | no |
+//! | `metrics` | counters, gauges and histograms of the keys for the `metrics` facade: module `metrics` | no |
 //! | `testing` | a real issuer on loopback, a token builder, a virtual clock; for tests only | no |
 //!
 //! Features add and never change. The minimum supported Rust version is 1.88 with every feature.

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write as _};
 
 /// Shows a text in quotes with everything but printable ASCII escaped, cut after 64 characters.
+/// For texts that anybody may have sent.
 ///
 /// Escaping keeps control bytes, terminal sequences and bidirectional overrides out of logs.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
@@ -17,18 +18,35 @@ impl fmt::Debug for Escaped<'_> {
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars().take(MAX_CHARACTERS) {
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                ' '..='~' => f.write_char(character)?,
-                _ => write!(f, "{}", character.escape_unicode())?,
-            }
-        }
-        if self.0.chars().nth(MAX_CHARACTERS).is_some() {
-            f.write_str("...")?;
-        }
-        Ok(())
+        escape(self.0, MAX_CHARACTERS, f)
     }
+}
+
+/// Shows a value of the configuration in quotes and escaped, a URL
+/// [without credentials](without_credentials), cut after 256 characters: it must be seen to its end
+/// to be mended.
+pub(crate) struct Configured<'a>(pub(crate) &'a str);
+
+impl fmt::Debug for Configured<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        escape(without_credentials(self.0), MAX_CONFIGURED_CHARACTERS, f)?;
+        f.write_char('"')
+    }
+}
+
+fn escape(text: &str, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for character in text.chars().take(most) {
+        match character {
+            '"' | '\\' => write!(f, "\\{character}")?,
+            ' '..='~' => f.write_char(character)?,
+            _ => write!(f, "{}", character.escape_unicode())?,
+        }
+    }
+    if text.chars().nth(most).is_some() {
+        f.write_str("...")?;
+    }
+    Ok(())
 }
 
 /// A text that may be a URL, without what must not be shown of one: all up to an `@` in its
@@ -48,7 +66,23 @@ pub(crate) fn without_credentials(text: &str) -> &str {
     }
 }
 
+/// What is fit to be shown of a text that was meant as a URL and is perhaps none: nothing up to an `@`,
+/// wherever it stands, and nothing from a `?` or `#` on.
+#[cfg(feature = "remote")]
+pub(crate) fn address_without_secrets(text: &str) -> &str {
+    let shown = text.split(['?', '#']).next().unwrap_or_default();
+    match shown.rfind('@') {
+        Some(at) => shown.get(at..).unwrap_or_default(),
+        // A password may hold what looks like the begin of a query.
+        None if text.contains('@') => "...",
+        None => shown,
+    }
+}
+
+/// Names and values of tokens and of keys are rarely longer.
 const MAX_CHARACTERS: usize = 64;
+/// Issuers of Azure AD B2C have 120; nothing that is configured comes from an attacker.
+const MAX_CONFIGURED_CHARACTERS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +114,40 @@ mod tests {
         ] {
             assert_eq!(without_credentials(text), shown);
         }
+    }
+
+    #[cfg(feature = "remote")]
+    #[test]
+    fn an_address_is_shown_without_secrets_even_if_it_is_no_url() {
+        for (text, shown) in [
+            ("https://id.example.com/keys", "https://id.example.com/keys"),
+            (
+                "https://id.example.com/keys?k=s",
+                "https://id.example.com/keys",
+            ),
+            ("https://u:p@id.example.com/a#b", "@id.example.com/a"),
+            ("https:///u:p@id.example.com", "@id.example.com"),
+            ("https:\\\\u:p@id.example.com", "@id.example.com"),
+            ("u:p@id.example.com/keys", "@id.example.com/keys"),
+            ("id.example.com/keys?k=s", "id.example.com/keys"),
+            ("https://u:p?p@id.example.com", "..."),
+        ] {
+            assert_eq!(address_without_secrets(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_configured_is_shown_to_its_end() {
+        let issuer = format!("https://b2c.example.com/{}/v2.0/", "p".repeat(150));
+        assert_eq!(format!("{:?}", Configured(&issuer)), format!("{issuer:?}"));
+        assert_eq!(
+            format!("{:?}", Configured(&"k".repeat(257))),
+            format!("\"{}...\"", "k".repeat(256))
+        );
+        assert_eq!(
+            format!("{:?}", Configured("https://u:p@id.example.com/\n")),
+            r#""@id.example.com/\u{a}""#
+        );
     }
 
     #[test]

@@ -106,6 +106,12 @@ impl<S: NamedService> NamedService for AuthService<S> {
     const NAME: &'static str = S::NAME;
 }
 
+/// So that the double takes the layer's place in front of a single service, too.
+#[cfg(feature = "testing")]
+impl<S: NamedService> NamedService for crate::testing::Authenticated<S> {
+    const NAME: &'static str = S::NAME;
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
@@ -264,6 +270,16 @@ mod tests {
         .unwrap_err();
         let message = "The access token is expired, revoked, malformed or not valid here.";
         check_status(&status, Code::Unauthenticated, message);
+    }
+
+    #[cfg(feature = "testing")]
+    #[tokio::test]
+    async fn the_stand_in_layer_guards_a_single_service_too() {
+        let token = VerifiedToken::dangerously_assert_verified(&json!({ "sub": "alice" }));
+        let layer = crate::testing::AuthenticatedLayer::new(token);
+        let server = Server::builder().add_service(layer.layer(Caller));
+        let name = call(|incoming| server.serve_with_incoming(incoming), "", None).await;
+        assert_eq!(name.unwrap(), "alice");
     }
 
     #[tokio::test]

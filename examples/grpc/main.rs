@@ -77,12 +77,14 @@ impl Greeter for MyGreeter {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     if env::args().any(|argument| argument == "--serve") {
-        let issuer = Issuer::discover(env::var("ISSUER")?, Audience::of(env::var("AUDIENCE")?));
-        let listener = TcpListener::bind(env::var("LISTEN")?).await?;
-        println!("listening on http://{}", listener.local_addr()?);
-        return serve(listener, Verifier::new(issuer)?)
+        let audience = Audience::of(required("AUDIENCE")?);
+        let verifier = Verifier::new(Issuer::discover(required("ISSUER")?, audience))?;
+        let listen = required("LISTEN")?;
+        let listener = TcpListener::bind(&listen)
             .await
-            .map_err(Into::into);
+            .map_err(|error| format!("LISTEN={listen:?}: {error}"))?;
+        println!("listening on http://{}", listener.local_addr()?);
+        return serve(listener, verifier).await.map_err(Into::into);
     }
 
     let test_issuer = TestIssuer::start().await?;
@@ -125,6 +127,10 @@ async fn serve(listener: TcpListener, verifier: Verifier) -> Result<(), tonic::t
         .add_service(GreeterServer::new(MyGreeter))
         .serve_with_incoming(TcpListenerStream::new(listener))
         .await
+}
+
+fn required(name: &str) -> Result<String, String> {
+    env::var(name).map_err(|error| format!("{name} in the environment: {error}"))
 }
 
 fn request(token: Option<&str>) -> Result<Request<HelloRequest>, Error> {

@@ -1,15 +1,17 @@
 //! Why a configuration was refused.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::SkipReason;
-use crate::text::{Escaped, without_credentials};
+use crate::text::Configured;
 
 /// Why [`VerifierBuilder::build`](crate::VerifierBuilder::build) refused a configuration.
 ///
-/// Every variant names the value that is wrong, and its text names the remedy. Nothing here comes
-/// from a token or from the network.
-#[derive(Clone, Debug, thiserror::Error)]
+/// Every text names the issuer and the setting that is wrong, with its value where that helps, and the
+/// remedy; `Debug` shows the same text, so that `?` in `main` does. A URL is shown without user name,
+/// password and query. Nothing here comes from a token or from the network.
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// No issuer was given.
@@ -18,44 +20,48 @@ pub enum BuildError {
     /// The same issuer was given twice.
     #[error(
         "issuer {:?} is configured twice; give each issuer once, with all of its settings",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     DuplicateIssuer {
         /// The issuer.
         issuer: String,
     },
-    /// An issuer is the empty string.
+    /// An issuer is empty or blank.
     #[error("issuer is empty; give the exact value of the tokens' iss claim")]
     EmptyIssuer,
     /// An issuer or a JWK Set address is not a URL that may be fetched.
     #[error(
-        "{} of issuer {:?} cannot be fetched: {problem}",
-        what,
-        Escaped(without_credentials(issuer))
+        "{what}{} of issuer {:?} cannot be fetched: {problem}",
+        url.as_ref().map(|url| format!(" {:?}", Configured(url))).unwrap_or_default(),
+        Configured(issuer)
     )]
     ForbiddenUrl {
         /// The issuer it belongs to.
         issuer: String,
         /// Which value: `"the URL"`, `"jwks_uri"` or `"failover_jwks_uri"`.
         what: &'static str,
+        /// The value, unless it is the issuer itself: without user name, password and query.
+        url: Option<String>,
         /// What is wrong with it, and the remedy.
         problem: String,
     },
-    /// No audience was given, or an empty one.
+    /// No audience was given, or one that is empty or blank.
     #[error(
-        "the audience of issuer {:?} is empty; give the value this service has in the tokens' aud claim, \
+        "{what} of issuer {:?} is empty; give the value this service has in the tokens' aud claim, \
          or spell out Audience::dangerously_any",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     EmptyAudience {
         /// The issuer.
         issuer: String,
+        /// Which value: `"the audience"`, `"one of the audiences"` or `"the list of audiences"`.
+        what: &'static str,
     },
     /// The list of algorithms is empty.
     #[error(
         "no algorithm is allowed for issuer {:?}; name those its tokens are signed with, \
          or leave Issuer::algorithms out",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     NoAlgorithms {
         /// The issuer.
@@ -63,9 +69,9 @@ pub enum BuildError {
     },
     /// The leeway is over its bound.
     #[error(
-        "leeway of {leeway:?} for issuer {:?} is over the bound of 300 s; \
-         leeway is for clocks that differ, expired tokens must be renewed",
-        Escaped(without_credentials(issuer))
+        "leeway of {leeway:?} for issuer {:?} is over the bound; give 300 s or less: \
+         leeway is for clocks that differ, and expired tokens must be renewed",
+        Configured(issuer)
     )]
     LeewayTooLong {
         /// The issuer.
@@ -76,16 +82,16 @@ pub enum BuildError {
     /// The maximum token age is zero.
     #[error(
         "maximum token age for issuer {:?} is zero, which no token meets; leave it out or give more",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     ZeroMaxTokenAge {
         /// The issuer.
         issuer: String,
     },
-    /// A required claim or a token type is the empty string.
+    /// A required claim or a token type is empty or blank.
     #[error(
         "{what} for issuer {:?} is empty; give its name or leave it out",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     EmptyName {
         /// The issuer.
@@ -97,7 +103,7 @@ pub enum BuildError {
     #[error(
         "no key of issuer {:?} serves an allowed algorithm; every token would be refused: \
          give the key's algorithm to Issuer::algorithms, or another key",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     NoKeyForAlgorithms {
         /// The issuer.
@@ -107,7 +113,7 @@ pub enum BuildError {
     #[error(
         "issuer {:?} has more than 4 keys without a kid for one algorithm; every such token would be \
          refused: give fewer, or a JWK Set whose keys have a kid",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     TooManyNamelessKeys {
         /// The issuer.
@@ -117,7 +123,7 @@ pub enum BuildError {
     #[error(
         "the enabled crypto backend supports no algorithm allowed for issuer {:?}; \
          enable the feature aws-lc-rs, or allow another algorithm",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     UnsupportedAlgorithms {
         /// The issuer.
@@ -125,8 +131,9 @@ pub enum BuildError {
     },
     /// A fixed key set has no usable key.
     #[error(
-        "the key set of issuer {:?} has no usable key ({}); every token would be refused",
-        Escaped(without_credentials(issuer)),
+        "the key set of issuer {:?} has no usable key ({}); every token would be refused: \
+         give its public signing keys, as its jwks_uri publishes them",
+        Configured(issuer),
         first_skipped.map_or_else(|| "it is empty".to_owned(), |reason| reason.to_string())
     )]
     NoUsableKey {
@@ -135,10 +142,10 @@ pub enum BuildError {
         /// Why the first key of the set was left out, if there is one.
         first_skipped: Option<SkipReason>,
     },
-    /// A setting of [`KeyRefresh`](crate::KeyRefresh) is out of its bounds.
+    /// A setting of `KeyRefresh` is out of its bounds.
     #[error(
         "KeyRefresh::{setting} of issuer {:?} is out of its bounds: it must be {bounds}",
-        Escaped(without_credentials(issuer))
+        Configured(issuer)
     )]
     KeyRefreshOutOfBounds {
         /// The issuer.
@@ -150,8 +157,9 @@ pub enum BuildError {
     },
     /// A failover address for keys that are not fetched.
     #[error(
-        "issuer {:?} has a failover_jwks_uri, but its keys are not fetched; leave it out,          or use Issuer::jwks_uri or Issuer::discover",
-        Escaped(without_credentials(issuer))
+        "issuer {:?} has a failover_jwks_uri, but its keys are not fetched; leave it out, \
+         or use Issuer::jwks_uri or Issuer::discover",
+        Configured(issuer)
     )]
     NothingToFailOver {
         /// The issuer.
@@ -159,7 +167,8 @@ pub enum BuildError {
     },
     /// Both a `Fetch` and settings for the crate's own HTTP client were given.
     #[error(
-        "both VerifierBuilder::fetch and VerifierBuilder::http_client are set, and only one can fetch;          leave one out"
+        "both VerifierBuilder::fetch and VerifierBuilder::http_client are set, and only one can fetch; \
+         leave one out"
     )]
     TwoHttpClients,
     /// The crate was compiled without a crypto backend.
@@ -171,4 +180,36 @@ pub enum BuildError {
         /// What is missing, and the remedy.
         problem: String,
     },
+}
+
+impl BuildError {
+    fn variant(&self) -> &'static str {
+        match self {
+            Self::NoIssuer => "NoIssuer",
+            Self::DuplicateIssuer { .. } => "DuplicateIssuer",
+            Self::EmptyIssuer => "EmptyIssuer",
+            Self::ForbiddenUrl { .. } => "ForbiddenUrl",
+            Self::EmptyAudience { .. } => "EmptyAudience",
+            Self::NoAlgorithms { .. } => "NoAlgorithms",
+            Self::LeewayTooLong { .. } => "LeewayTooLong",
+            Self::ZeroMaxTokenAge { .. } => "ZeroMaxTokenAge",
+            Self::EmptyName { .. } => "EmptyName",
+            Self::NoKeyForAlgorithms { .. } => "NoKeyForAlgorithms",
+            Self::TooManyNamelessKeys { .. } => "TooManyNamelessKeys",
+            Self::UnsupportedAlgorithms { .. } => "UnsupportedAlgorithms",
+            Self::NoUsableKey { .. } => "NoUsableKey",
+            Self::KeyRefreshOutOfBounds { .. } => "KeyRefreshOutOfBounds",
+            Self::NothingToFailOver { .. } => "NothingToFailOver",
+            Self::TwoHttpClients => "TwoHttpClients",
+            Self::NoCryptoBackend => "NoCryptoBackend",
+            Self::HttpClient { .. } => "HttpClient",
+        }
+    }
+}
+
+/// `?` in `main` prints this, and the remedy must be in it.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {self}", self.variant())
+    }
 }

@@ -40,8 +40,11 @@ pub enum FetchErrorKind {
     /// The answer is not provider metadata with a `jwks_uri`.
     #[error("answer is not provider metadata with a jwks_uri")]
     NotMetadata,
-    /// The metadata is of another issuer than the configured one.
-    #[error("provider metadata names another issuer")]
+    /// The metadata is of another issuer than the configured one; the source says which.
+    #[error(
+        "provider metadata names another issuer; configure the issuer exactly as its metadata says it, \
+         to the last slash"
+    )]
     IssuerMismatch,
     /// The metadata's `jwks_uri` may not be fetched: not https, or with userinfo or a fragment.
     #[error("provider metadata has a jwks_uri that may not be fetched")]
@@ -67,7 +70,7 @@ pub enum FetchErrorKind {
 }
 
 impl FetchError {
-    /// A failure of this kind, for implementations of [`Fetch`](crate::Fetch).
+    /// A failure of this kind, for implementations of `Fetch`.
     #[must_use]
     pub fn new(kind: FetchErrorKind) -> Self {
         Self(Arc::new(FetchFailure {

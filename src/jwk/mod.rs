@@ -122,7 +122,7 @@ impl VerificationKey {
         self.issuer.as_deref()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(crate) fn material(&self) -> &KeyMaterial {
         &self.material
     }

@@ -13,7 +13,8 @@ fn check(key: impl AsRef<str>, expected: Result<&[Algorithm], SkipReason>) {
     let key = key.as_ref();
     let serves = |key: VerificationKey| {
         Algorithm::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .filter(|&algorithm| key.fits(algorithm))
             .collect::<Vec<_>>()
     };

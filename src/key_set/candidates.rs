@@ -24,7 +24,7 @@ impl<'k> Candidates<'k> {
     }
 
     /// These, and the others in the places that are left.
-    #[cfg(any(test, feature = "remote"))]
+    #[cfg(feature = "remote")]
     pub(crate) fn then(&self, others: &Self) -> Self {
         let mut all = self.0.iter().chain(&others.0).copied().flatten();
         Self(std::array::from_fn(|_| all.next()))

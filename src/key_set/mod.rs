@@ -311,7 +311,7 @@ impl KeySet {
                 fitting.take(MAX_CANDIDATES + 1).map(Arc::clone).collect(),
             )
         };
-        let by_algorithm = Algorithm::ALL.into_iter().map(fitting).collect();
+        let by_algorithm = Algorithm::ALL.iter().copied().map(fitting).collect();
         Self(Arc::new(Keys {
             keys,
             skipped,

@@ -12,8 +12,8 @@ use pin_project_lite::pin_project;
 pin_project! {
     /// Response body of [`AuthService`](super::AuthService).
     ///
-    /// Passes the inner service's body through untouched, trailers included. The body of a refusal is
-    /// one frame at most; an empty one ends with the headers, which makes a gRPC refusal trailers-only.
+    /// Passes the inner service's body through untouched, trailers included. Its data can be of any
+    /// kind that is made from [`Bytes`], which a refusal is. The body of a refusal is one frame at most; an empty one ends with the headers, which makes a gRPC refusal trailers-only.
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
@@ -58,8 +58,12 @@ impl<B: fmt::Debug> fmt::Debug for ResponseBody<B> {
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
-    type Data = Bytes;
+impl<B> Body for ResponseBody<B>
+where
+    B: Body,
+    B::Data: From<Bytes>,
+{
+    type Data = B::Data;
     type Error = B::Error;
 
     fn poll_frame(
@@ -69,7 +73,9 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         match self.project().kind.project() {
             KindProjection::Inner { body } => body.poll_frame(cx),
             KindProjection::Refusal { rest } if rest.is_empty() => Poll::Ready(None),
-            KindProjection::Refusal { rest } => Poll::Ready(Some(Ok(Frame::data(mem::take(rest))))),
+            KindProjection::Refusal { rest } => {
+                Poll::Ready(Some(Ok(Frame::data(mem::take(rest).into()))))
+            }
         }
     }
 
@@ -92,6 +98,7 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::BytesMut;
     use http::{HeaderMap, HeaderValue};
     use http_body_util::{BodyExt as _, Empty, Full};
 
@@ -132,6 +139,15 @@ mod tests {
         let collected = body.collect().await.unwrap();
         assert_eq!(collected.trailers(), Some(&trailers));
         assert_eq!(collected.to_bytes(), "yes");
+    }
+
+    #[tokio::test]
+    async fn the_inner_body_has_data_of_its_own_kind() {
+        type Body = ResponseBody<Full<BytesMut>>;
+        let inner = Body::inner(Full::new(BytesMut::from("yes")));
+        assert_eq!(inner.collect().await.unwrap().to_bytes(), "yes");
+        let refusal = Body::refusal(Bytes::from_static(b"no"));
+        assert_eq!(refusal.collect().await.unwrap().to_bytes(), "no");
     }
 
     #[test]

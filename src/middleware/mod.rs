@@ -2,7 +2,7 @@
 //!
 //! The layer takes the bearer token out of the `Authorization` header, has a
 //! [`Verifier`](crate::Verifier) check it, and puts the [`VerifiedToken`](crate::VerifiedToken) into
-//! the extensions of the request. It reads neither body nor path.
+//! the extensions of the request. It reads neither body nor path, and takes no token from a query.
 //!
 //! # What passes
 //!
@@ -19,7 +19,7 @@
 //! | case | HTTP | `WWW-Authenticate` | gRPC |
 //! |---|---|---|---|
 //! | no credentials, or of another scheme than `Bearer` | 401 | `Bearer realm="…"` | `UNAUTHENTICATED` |
-//! | several tokens, or a malformed header | 400 | and `error="invalid_request"` | `UNAUTHENTICATED` |
+//! | several tokens, `?access_token=` beside a header, or a malformed header | 400 | and `error="invalid_request"` | `UNAUTHENTICATED` |
 //! | any fault of the token | 401 | and `error="invalid_token"` | `UNAUTHENTICATED` |
 //! | keys unavailable or not cached | 503 and `Retry-After` | none | `UNAVAILABLE` and `grpc-retry-pushback-ms` |
 //!

@@ -3,7 +3,7 @@
 //! | case | HTTP | `WWW-Authenticate` | gRPC |
 //! |---|---|---|---|
 //! | no credentials, or of another scheme | 401 | realm, no error code | `UNAUTHENTICATED` |
-//! | malformed or several credentials | 400 | `error="invalid_request"` | `UNAUTHENTICATED` |
+//! | malformed or several credentials, `?access_token=` among them | 400 | `error="invalid_request"` | `UNAUTHENTICATED` |
 //! | any fault of the token | 401 | `error="invalid_token"` | `UNAUTHENTICATED` |
 //! | keys unavailable or not cached | 503, `Retry-After` | none | `UNAVAILABLE`, `grpc-retry-pushback-ms` |
 //! | no layer in front of an extractor | 500 | none | `INTERNAL` |
@@ -22,6 +22,8 @@ use http::{Response, StatusCode};
 use super::challenge::Challenge;
 use super::grpc;
 use crate::bearer::BearerError;
+#[cfg(feature = "axum")]
+use crate::error::ClaimError;
 use crate::error::VerifyError;
 
 /// Why a request was refused, and how that is answered.
@@ -57,6 +59,10 @@ impl Rejection {
             Cause::Token(error) => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
             }
+            #[cfg(feature = "axum")]
+            Cause::Claims(_, error) => {
+                tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
+            }
             Cause::NoCredentials | Cause::Credentials(_) => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, "{rejection}");
             }
@@ -73,6 +79,8 @@ impl Rejection {
             Cause::NoCredentials => "no_credentials",
             Cause::Credentials(error) => error.reason(),
             Cause::Token(error) => error.reason(),
+            #[cfg(feature = "axum")]
+            Cause::Claims(error, _) => error.reason(),
             Cause::LayerMissing => "layer_missing",
         }
     }
@@ -88,6 +96,8 @@ impl Rejection {
     pub const fn error(&self) -> Option<&VerifyError> {
         match &self.cause {
             Cause::Token(error) => Some(error),
+            #[cfg(feature = "axum")]
+            Cause::Claims(error, _) => Some(error),
             Cause::NoCredentials | Cause::Credentials(_) | Cause::LayerMissing => None,
         }
     }
@@ -168,11 +178,12 @@ impl Rejection {
     /// The response to send: that of [`AuthLayer::on_rejection`](super::AuthLayer::on_rejection) or the
     /// default, and what no refusal may lack: `Cache-Control: no-store`, and the extensions.
     ///
-    /// For handlers that refuse by themselves. Not for use in `on_rejection`, which it calls.
+    /// For handlers that refuse by themselves. Within `on_rejection` it makes the default response.
     #[must_use]
     pub fn respond(self) -> Response<Bytes> {
         let mut response = match &self.responder.custom {
-            Some(custom) => custom(&self),
+            // One that calls this method again must not end up where it is.
+            Some(custom) => custom(&self.answered_by_default()),
             None => self.to_response(),
         };
         response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
@@ -181,6 +192,17 @@ impl Rejection {
         }
         response.extensions_mut().insert(self);
         response
+    }
+
+    fn answered_by_default(&self) -> Self {
+        let responder = Responder {
+            realm: self.responder.realm.clone(),
+            custom: None,
+        };
+        Self {
+            responder: Arc::new(responder),
+            ..self.clone()
+        }
     }
 
     /// Everything a gRPC refusal says beside its status and message.
@@ -248,6 +270,10 @@ pub(crate) enum Cause {
     Credentials(BearerError),
     #[error("token is not accepted")]
     Token(#[source] VerifyError),
+    /// As a refusal, and which type of the service it is that the claims do not fit.
+    #[cfg(feature = "axum")]
+    #[error("token lacks what the service reads")]
+    Claims(VerifyError, #[source] Box<ClaimError>),
     #[error(
         "no layer has checked this request: add `.layer(portcullis::AuthLayer::new(verifier))` in front of its route"
     )]
@@ -275,12 +301,9 @@ impl Cause {
                 grpc: grpc::UNAVAILABLE,
                 detail: "The access token cannot be checked at the moment.",
             },
-            Self::Token(_) => Row {
-                status: StatusCode::UNAUTHORIZED,
-                demand: Demand::Better("invalid_token"),
-                grpc: grpc::UNAUTHENTICATED,
-                detail: "The access token is expired, revoked, malformed or not valid here.",
-            },
+            #[cfg(feature = "axum")]
+            Self::Claims(..) => Self::UNACCEPTABLE,
+            Self::Token(_) => Self::UNACCEPTABLE,
             Self::LayerMissing => Row {
                 status: StatusCode::INTERNAL_SERVER_ERROR,
                 demand: Demand::Nothing,
@@ -289,6 +312,13 @@ impl Cause {
             },
         }
     }
+
+    const UNACCEPTABLE: Row = Row {
+        status: StatusCode::UNAUTHORIZED,
+        demand: Demand::Better("invalid_token"),
+        grpc: grpc::UNAUTHENTICATED,
+        detail: "The access token is expired, revoked, malformed or not valid here.",
+    };
 }
 
 struct Row {
@@ -596,6 +626,19 @@ mod tests {
             response.extensions().get(),
             Some(VerifyError::TooOld)
         ));
+    }
+
+    #[test]
+    fn a_custom_response_may_be_the_default_one() {
+        let custom: Arc<CustomResponse> = Arc::new(|rejection| rejection.clone().respond());
+        let responder = Arc::new(Responder {
+            realm: "orders".into(),
+            custom: Some(custom),
+        });
+        let response = Rejection::new(Cause::NoCredentials, false, responder).respond();
+        assert_eq!(response.status(), 401);
+        let challenge = header(&response, "www-authenticate");
+        assert_eq!(challenge, Some(r#"Bearer realm="orders""#));
     }
 
     #[test]

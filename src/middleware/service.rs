@@ -4,14 +4,14 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::future::{Held, ResponseFuture};
 use super::layer::Gate;
 use super::rejection::Cause;
-use crate::bearer::BearerToken;
+use crate::bearer::{BearerError, BearerToken};
 use crate::verifier::Attempt;
 
 /// A service behind an [`AuthLayer`](super::AuthLayer).
@@ -42,6 +42,10 @@ where
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let verdict = match BearerToken::from_headers(request.headers()) {
+            // Whoever checks the other one, behind us or in front, would take the request for another's.
+            Ok(Some(_)) if has_query_token(request.uri()) => {
+                Err(Cause::Credentials(BearerError::Several))
+            }
             Ok(Some(token)) => match self.gate.verifier.attempt(token.as_str()) {
                 Attempt::Done(verdict) => verdict.map(Some).map_err(Cause::Token),
                 Attempt::Wait => {
@@ -64,4 +68,12 @@ where
         };
         ResponseFuture::go_on(&self.gate, &mut self.inner, request, verdict)
     }
+}
+
+/// Whether a second token stands in the query, where
+/// [RFC 6750 §2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3) has it; §2 forbids more than
+/// one way at once. It is never read: addresses are logged.
+fn has_query_token(uri: &Uri) -> bool {
+    let mut members = uri.query().unwrap_or_default().split('&');
+    members.any(|member| member.split('=').next() == Some("access_token"))
 }

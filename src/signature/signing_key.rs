@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn every_algorithm_signs_at_the_length_the_table_says() {
         let mut rsa = None;
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::ALL.iter().copied() {
             let fresh;
             let key = if algorithm.key_kind() == KeyKind::Rsa {
                 rsa.get_or_insert_with(|| SigningKey::generate(algorithm))

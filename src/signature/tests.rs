@@ -442,7 +442,7 @@ mod signed_here {
 
     #[test]
     fn a_signature_holds_for_its_message_and_length_only() {
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::ALL.iter().copied() {
             let key = SigningKey::generate(algorithm);
             let signature = key.sign(algorithm, b"message");
             let material = material(&key, algorithm);

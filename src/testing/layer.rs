@@ -12,8 +12,9 @@ use crate::token::VerifiedToken;
 /// A layer that treats every request as already authenticated, in place of
 /// [`AuthLayer`](crate::middleware::AuthLayer).
 ///
-/// Handlers and extractors behind it see what they would see behind the real one. No request is
-/// refused and no `Authorization` header is looked at. The token comes from
+/// Handlers and extractors behind it see what they would see behind the real one, and with the feature
+/// `tonic` it stands in front of a single service as that does. No request is refused and no
+/// `Authorization` header is looked at. The token comes from
 /// [`VerifiedToken::dangerously_assert_verified`], or from a verifier in front of a
 /// [`TestIssuer`](super::TestIssuer).
 ///

@@ -521,16 +521,16 @@ mod tests {
 
     #[test]
     fn the_published_keys_verify_the_right_tokens_and_no_others() {
-        let keys = IssuerKeys::generate(&Algorithm::ALL, 80);
+        let keys = IssuerKeys::generate(Algorithm::ALL, 80);
         let published = KeySet::from_json(keys.jwks().as_bytes()).unwrap();
         assert!(published.skipped().is_empty());
         let builder =
             TokenBuilder::new("https://id.test", keys.signing(), SystemTime::UNIX_EPOCH, 1);
-        let outcome = |token: String| match verify_jws(&token, &published, &Algorithm::ALL) {
+        let outcome = |token: String| match verify_jws(&token, &published, Algorithm::ALL) {
             Ok(_) => "accepted",
             Err(error) => error.reason(),
         };
-        for algorithm in Algorithm::ALL {
+        for algorithm in Algorithm::ALL.iter().copied() {
             let token = builder.clone().algorithm(algorithm);
             assert_eq!(outcome(token.clone().sign()), "accepted", "{algorithm}");
             assert_eq!(

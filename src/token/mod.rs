@@ -8,9 +8,9 @@ pub use authentication::Authentication;
 pub use parties::{Actor, Confirmation};
 pub use scopes::Scopes;
 
-use std::any::{Any, TypeId};
+use std::any::{Any, TypeId, type_name};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use serde::Deserialize;
@@ -23,6 +23,10 @@ use crate::jws::Header;
 
 /// A token whose signature, issuer, audience, type and times were checked by a
 /// [`Verifier`](crate::Verifier). Cheap to clone.
+///
+/// Where it comes from: [`Verifier::verify`](crate::Verifier::verify); behind an `AuthLayer` the
+/// extensions of the request, in axum an extractor (feature `axum`), in tonic
+/// `portcullis::tonic::verified_token` (feature `tonic`).
 ///
 /// # Security
 ///
@@ -41,8 +45,28 @@ pub struct VerifiedToken(Arc<Inner>);
 struct Inner {
     jwt: AcceptedJwt,
     scopes: OnceLock<Scopes>,
-    /// Typed views already parsed: one or two types in practice.
-    typed: Mutex<Vec<(TypeId, Arc<dyn Any + Send + Sync>)>>,
+    typed: Mutex<TypedViews>,
+}
+
+/// Typed views already parsed: one or two types in practice.
+#[derive(Default)]
+struct TypedViews(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
+
+impl TypedViews {
+    fn find<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let (_, view) = self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
+        Arc::clone(view).downcast().ok()
+    }
+
+    /// Whoever parses the same type at the same time gets the view of whoever was first.
+    fn find_or_insert<T: Send + Sync + 'static>(&mut self, view: Arc<T>) -> Arc<T> {
+        if let Some(first) = self.find() {
+            return first;
+        }
+        let shared: Arc<dyn Any + Send + Sync> = Arc::<T>::clone(&view);
+        self.0.push((TypeId::of::<T>(), shared));
+        view
+    }
 }
 
 impl VerifiedToken {
@@ -51,7 +75,7 @@ impl VerifiedToken {
         Self(Arc::new(Inner {
             jwt,
             scopes: OnceLock::new(),
-            typed: Mutex::new(Vec::new()),
+            typed: Mutex::default(),
         }))
     }
 
@@ -167,10 +191,10 @@ impl VerifiedToken {
     ///
     /// [`ClaimError`] when the claim is neither a string nor an array of strings.
     pub fn roles(&self) -> Result<Vec<String>, ClaimError> {
-        Ok(self
-            .claim::<OneOrMany>("roles")?
-            .map(Vec::from)
-            .unwrap_or_default())
+        let roles = self.claim::<OneOrMany>("roles");
+        let roles =
+            roles.map_err(|_| ClaimError::new("roles", "a string or an array of strings"))?;
+        Ok(roles.map(Vec::from).unwrap_or_default())
     }
 
     /// `act`: who acts for the subject, where the token was exchanged
@@ -214,17 +238,19 @@ impl VerifiedToken {
     pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClaimError> {
         let mut json = serde_json::Deserializer::from_str(&self.0.jwt.payload);
         let found = json.deserialize_map(Find { name, found: None });
-        let Some(value) = found.map_err(|_| ClaimError::new(name))? else {
+        let no_t = |_| ClaimError::new(name, type_name::<T>());
+        let Some(value) = found.map_err(no_t)? else {
             return Ok(None);
         };
-        serde_json::from_str(value.get()).map_err(|_| ClaimError::new(name))
+        serde_json::from_str(value.get()).map_err(no_t)
     }
 
     /// All claims as one type of yours, parsed once for this token and all its clones.
     ///
     /// # Errors
     ///
-    /// [`ClaimError`] with the name `"*"` when the claims cannot be read as `T`.
+    /// [`ClaimError`] with the name `"*"` when the claims cannot be read as `T`. It names the type, and
+    /// the member that is missing where that can be told without showing anything of the token.
     ///
     /// # Example
     ///
@@ -242,21 +268,24 @@ impl VerifiedToken {
     pub fn claims<T: DeserializeOwned + Send + Sync + 'static>(
         &self,
     ) -> Result<Arc<T>, ClaimError> {
-        // Nothing panics while it is held, so a poisoned lock still guards a sound list.
-        let mut typed = self.0.typed.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = typed.iter().find(|(id, _)| *id == TypeId::of::<T>());
-        if let Some(view) = known.and_then(|(_, view)| Arc::clone(view).downcast::<T>().ok()) {
+        if let Some(view) = self.typed().find::<T>() {
             return Ok(view);
         }
+        // The service's code runs here, so not under the lock: it may call this method, or take long.
         let view = Arc::new(self.parse_claims::<T>()?);
-        let shared: Arc<dyn Any + Send + Sync> = Arc::<T>::clone(&view);
-        typed.push((TypeId::of::<T>(), shared));
-        Ok(view)
+        Ok(self.typed().find_or_insert(view))
+    }
+
+    fn typed(&self) -> MutexGuard<'_, TypedViews> {
+        // Nothing panics while it is held, so a poisoned lock still guards a sound list.
+        self.0.typed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All claims as a `T`, parsed anew.
     pub(crate) fn parse_claims<T: DeserializeOwned>(&self) -> Result<T, ClaimError> {
-        serde_json::from_str(&self.0.jwt.payload).map_err(|_| ClaimError::new("*"))
+        let payload = &self.0.jwt.payload;
+        serde_json::from_str(payload)
+            .map_err(|error| ClaimError::of_all(type_name::<T>(), missing_member(&error, payload)))
     }
 
     /// The token's JOSE header.
@@ -283,6 +312,16 @@ impl fmt::Debug for VerifiedToken {
             self.0.jwt.payload.len()
         )
     }
+}
+
+/// The member that a type of the service found missing.
+///
+/// Such a type can word errors of its own, with anything of the token in them: a name that the token
+/// does not contain is not from there.
+fn missing_member(error: &serde_json::Error, payload: &str) -> Option<Box<str>> {
+    let text = error.to_string();
+    let name = text.strip_prefix("missing field `")?.split('`').next()?;
+    (!payload.contains(name)).then(|| name.into())
 }
 
 /// A string or an array of strings.
@@ -324,5 +363,99 @@ impl<'de> Visitor<'de> for Find<'_, 'de> {
             }
         }
         Ok(self.found)
+    }
+}
+
+#[cfg(feature = "testing")]
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Tenant {
+        #[expect(dead_code, reason = "only read by serde")]
+        tenant: String,
+    }
+
+    /// Words an error of its own, with what the token says.
+    #[derive(Debug)]
+    struct Chatty;
+
+    impl<'de> Deserialize<'de> for Chatty {
+        fn deserialize<D: serde::Deserializer<'de>>(claims: D) -> Result<Self, D::Error> {
+            let claims = serde_json::Value::deserialize(claims)?;
+            let text = format!("missing field `{}`", claims["sub"].as_str().unwrap());
+            Err(serde::de::Error::custom(text))
+        }
+    }
+
+    #[track_caller]
+    fn check<T: DeserializeOwned + fmt::Debug + Send + Sync + 'static>(
+        claims: &serde_json::Value,
+        missing: Option<&str>,
+    ) {
+        let token = VerifiedToken::dangerously_assert_verified(claims);
+        let error = token.claims::<T>().unwrap_err();
+        let mut text = format!("the claims cannot be read as {}", type_name::<T>());
+        if let Some(missing) = missing {
+            text.push_str(&format!(": there is no {missing:?}"));
+        }
+        assert_eq!((error.name(), error.to_string()), ("*", text));
+        assert!(!format!("{error:?}").contains("hidden"), "{error:?}");
+    }
+
+    #[test]
+    fn claims_of_another_type_are_told_by_the_type_and_never_by_what_they_say() {
+        check::<Tenant>(&json!({}), Some("tenant"));
+        check::<Tenant>(&json!({ "tenant": 7 }), None);
+        check::<Tenant>(&json!({ "hidden": 1 }), None);
+        check::<Tenant>(&json!({ "tenant": ["hidden"] }), None);
+        check::<Chatty>(&json!({ "sub": "hidden" }), None);
+    }
+
+    #[test]
+    fn a_claim_of_another_type_is_told_by_its_name_and_the_type() {
+        let token =
+            VerifiedToken::dangerously_assert_verified(&json!({ "tenant": "hidden", "roles": 1 }));
+        let error = token.claim::<u32>("tenant").unwrap_err();
+        assert_eq!(error.to_string(), r#"claim "tenant" cannot be read as u32"#);
+        let error = token.roles().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            r#"claim "roles" cannot be read as a string or an array of strings"#
+        );
+    }
+
+    thread_local! {
+        static TOKEN: RefCell<Option<VerifiedToken>> = const { RefCell::new(None) };
+    }
+
+    /// Reads the claims of the same token while it is read from them.
+    struct Nested(String);
+
+    impl<'de> Deserialize<'de> for Nested {
+        fn deserialize<D: serde::Deserializer<'de>>(claims: D) -> Result<Self, D::Error> {
+            #[derive(Deserialize)]
+            struct Subject {
+                sub: String,
+            }
+            IgnoredAny::deserialize(claims)?;
+            let token = TOKEN.with_borrow(|token| token.clone().unwrap());
+            Ok(Self(token.claims::<Subject>().unwrap().sub.clone()))
+        }
+    }
+
+    #[test]
+    fn a_type_may_ask_for_claims_while_it_is_read() {
+        let token = VerifiedToken::dangerously_assert_verified(&json!({ "sub": "alice" }));
+        TOKEN.set(Some(token.clone()));
+        let nested = token.claims::<Nested>().unwrap();
+        assert_eq!(nested.0, "alice");
+        assert!(Arc::ptr_eq(&nested, &token.claims::<Nested>().unwrap()));
     }
 }

@@ -19,6 +19,7 @@ use crate::{
     event::{Events, Observer},
     fetch::{ClientBuilder, Configure, Fetch, FetchUrl, PlainHttp, ReqwestFetch, UrlError},
     remote::{KeySource, RemoteConfig, RemoteKeySet},
+    text::address_without_secrets,
 };
 
 /// Collects issuers and settings for a [`Verifier`]; [`build`](Self::build) checks them all.
@@ -117,7 +118,7 @@ impl VerifierBuilder {
     }
 
     /// Checks every setting and makes the verifier. Touches no network and needs no runtime; reads
-    /// the file of each [`Issuer::jwks_file`] once.
+    /// the file of each `Issuer::jwks_file` once.
     ///
     /// # Errors
     ///
@@ -190,13 +191,24 @@ impl VerifierBuilder {
 /// What can be wrong with an issuer's settings apart from where its keys are.
 fn check(issuer: &Issuer) -> Result<(), BuildError> {
     let name = || issuer.name.to_string();
-    if issuer.name.is_empty() {
+    if is_blank(&issuer.name) {
         return Err(BuildError::EmptyIssuer);
     }
-    if let Accepted::AnyOf(audiences) = &issuer.audience.0
-        && (audiences.is_empty() || audiences.iter().any(|audience| audience.is_empty()))
-    {
-        return Err(BuildError::EmptyAudience { issuer: name() });
+    if let Accepted::AnyOf(audiences) = &issuer.audience.0 {
+        let what = match &**audiences {
+            [] => Some("the list of audiences"),
+            [only] => is_blank(only).then_some("the audience"),
+            several => several
+                .iter()
+                .any(|audience| is_blank(audience))
+                .then_some("one of the audiences"),
+        };
+        if let Some(what) = what {
+            return Err(BuildError::EmptyAudience {
+                issuer: name(),
+                what,
+            });
+        }
     }
     if issuer.algorithms.is_empty() {
         return Err(BuildError::NoAlgorithms { issuer: name() });
@@ -213,19 +225,25 @@ fn check(issuer: &Issuer) -> Result<(), BuildError> {
     if issuer.max_token_age == Some(Duration::ZERO) {
         return Err(BuildError::ZeroMaxTokenAge { issuer: name() });
     }
-    if issuer.required_claims.iter().any(|claim| claim.is_empty()) {
+    if issuer.required_claims.iter().any(|claim| is_blank(claim)) {
         return Err(BuildError::EmptyName {
             issuer: name(),
             what: "a required claim",
         });
     }
-    if matches!(&issuer.token_type, TokenType::Exactly(typ) if typ.is_empty()) {
+    if matches!(&issuer.token_type, TokenType::Exactly(typ) if is_blank(typ) || typ.ends_with('/'))
+    {
         return Err(BuildError::EmptyName {
             issuer: name(),
             what: "the token type",
         });
     }
     Ok(())
+}
+
+/// Nothing that a token says on purpose: an environment variable that is there and not set, rather.
+fn is_blank(value: &str) -> bool {
+    value.trim().is_empty()
 }
 
 /// The keys of a fixed set that this issuer may use, of which there must be one.
@@ -259,7 +277,7 @@ fn key_source(issuer: &Issuer) -> Result<(KeySource, Option<FetchUrl>), BuildErr
         Source::Discovery | Source::Keys(_) => {
             let plain_http = plain_http(issuer, &issuer.name);
             let [url, _] = discovery::candidates(&issuer.name, plain_http)
-                .map_err(|problem| forbidden(issuer, "the URL", &problem))?;
+                .map_err(|problem| forbidden(issuer, "the URL", None, problem))?;
             Ok((KeySource::Discovery(plain_http), Some(url)))
         }
     }
@@ -277,7 +295,7 @@ fn failover(issuer: &Issuer) -> Result<Option<FetchUrl>, BuildError> {
 #[cfg(feature = "remote")]
 fn configured_url(issuer: &Issuer, url: &str, what: &'static str) -> Result<FetchUrl, BuildError> {
     FetchUrl::parse(url, plain_http(issuer, url))
-        .map_err(|problem| forbidden(issuer, what, &problem))
+        .map_err(|problem| forbidden(issuer, what, Some(url), problem))
 }
 
 #[cfg(feature = "remote")]
@@ -289,11 +307,34 @@ fn plain_http(issuer: &Issuer, configured: &str) -> PlainHttp {
 }
 
 #[cfg(feature = "remote")]
-fn forbidden(issuer: &Issuer, what: &'static str, problem: &UrlError) -> BuildError {
+fn forbidden(
+    issuer: &Issuer,
+    what: &'static str,
+    url: Option<&str>,
+    problem: UrlError,
+) -> BuildError {
+    let remedy = match problem {
+        UrlError::TooLong => "; give a shorter one",
+        UrlError::Malformed => "; percent-encode everything else",
+        UrlError::NoHost => "; write it out as https://host/path",
+        UrlError::Scheme if url.is_none() => {
+            "; where the issuer is no URL, say where its keys are with Issuer::jwks_uri or Issuer::keys"
+        }
+        UrlError::Scheme => "; write it out, or use Issuer::jwks_file for a file",
+        UrlError::PlainHttp => {
+            ", or spell out Issuer::dangerously_allow_http in a network you trust"
+        }
+        UrlError::Userinfo => {
+            "; leave it out, and send credentials with VerifierBuilder::http_client"
+        }
+        UrlError::Fragment => "; leave out the # and all behind it",
+        UrlError::Query => "; say where its keys are with Issuer::jwks_uri",
+    };
     BuildError::ForbiddenUrl {
         issuer: issuer.name.to_string(),
         what,
-        problem: problem.to_string(),
+        url: url.map(|url| address_without_secrets(url).to_owned()),
+        problem: format!("{problem}{remedy}"),
     }
 }
 

@@ -7,9 +7,11 @@ use crate::support::{discovered, reason, verifier};
 
 #[tokio::test]
 async fn every_algorithm_verifies_end_to_end() {
-    let issuer = TestIssuer::start_with(Algorithm::ALL).await.unwrap();
+    let issuer = TestIssuer::start_with(Algorithm::ALL.iter().copied())
+        .await
+        .unwrap();
     let verifier = verifier(&issuer);
-    for algorithm in Algorithm::ALL {
+    for algorithm in Algorithm::ALL.iter().copied() {
         let token = issuer.token().algorithm(algorithm).sign();
         let verified = verifier.verify(&token).await;
         assert_eq!(reason(&verified), "accepted", "{algorithm}");
@@ -91,7 +93,7 @@ async fn a_jws_is_judged_by_its_signature_alone() {
     let issuer = TestIssuer::start().await.unwrap();
     let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
     let jws = issuer.token().raw_payload("not even JSON").sign();
-    let verified = verify_jws(&jws, &keys, &Algorithm::ALL).unwrap();
+    let verified = verify_jws(&jws, &keys, Algorithm::ALL).unwrap();
     assert_eq!(verified.payload(), b"not even JSON");
     assert_eq!(
         reason(&verify_jws(&jws, &keys, &[Algorithm::Rs256])),

@@ -20,8 +20,9 @@ fn check(issuers: impl IntoIterator<Item = Issuer>, variant: &str, says: &[&str]
         .into_iter()
         .fold(Verifier::builder(), portcullis::VerifierBuilder::issuer);
     let error = builder.build().expect_err("must not build");
-    assert!(format!("{error:?}").starts_with(variant), "{error:?}");
     let text = error.to_string();
+    // What `?` in `main` prints.
+    assert_eq!(format!("{error:?}"), format!("{variant}: {text}"));
     for part in says {
         assert!(text.contains(part), "{text:?} does not say {part:?}");
     }
@@ -47,11 +48,13 @@ fn the_usual_configurations_build() {
 #[test]
 fn issuers_are_given_and_differ() {
     check([], "NoIssuer", &["VerifierBuilder::issuer"]);
-    check(
-        [Issuer::discover("", audience())],
-        "EmptyIssuer",
-        &["iss claim"],
-    );
+    for blank in ["", " \t"] {
+        check(
+            [Issuer::discover(blank, audience())],
+            "EmptyIssuer",
+            &["iss claim"],
+        );
+    }
     check([issuer(), issuer()], "DuplicateIssuer", &[ISSUER, "twice"]);
     let by_uri = Issuer::jwks_uri(ISSUER, "https://id.example.com/keys", audience());
     check([issuer(), by_uri], "DuplicateIssuer", &[ISSUER]);
@@ -79,10 +82,64 @@ fn only_https_is_fetched() {
             &["jwks_uri", ISSUER],
         );
     }
+}
+
+#[test]
+fn a_url_that_may_not_be_fetched_is_shown_with_its_remedy() {
+    let long = format!("https://id.example.com/{}", "k".repeat(2_048));
+    for (url, shown, remedy) in [
+        (
+            "http://id.example.com/keys",
+            "\"http://id.example.com/keys\"",
+            "dangerously_allow_http",
+        ),
+        ("/etc/keys.json", "\"/etc/keys.json\"", "Issuer::jwks_file"),
+        ("https:///keys", "\"https:///keys\"", "https://host/path"),
+        (
+            "https://id.example.com/a b",
+            "\"https://id.example.com/a b\"",
+            "percent-encode",
+        ),
+        (
+            "https://u:p@id.example.com/keys",
+            "\"@id.example.com/keys\"",
+            "http_client",
+        ),
+        (
+            "https://id.example.com/keys#1",
+            "\"https://id.example.com/keys\"",
+            "leave out the #",
+        ),
+        (&long, "kkk...\"", "shorter"),
+    ] {
+        check(
+            [Issuer::jwks_uri(ISSUER, url, audience())],
+            "ForbiddenUrl",
+            &["jwks_uri", shown, ISSUER, remedy],
+        );
+    }
+    for (issuer, remedy) in [
+        ("http://id.example.com", "dangerously_allow_http"),
+        ("accounts.example.com", "Issuer::jwks_uri"),
+        ("https://id.example.com?tenant=1", "Issuer::jwks_uri"),
+    ] {
+        check(
+            [Issuer::discover(issuer, audience())],
+            "ForbiddenUrl",
+            &["the URL of issuer", remedy],
+        );
+    }
+}
+
+#[test]
+fn a_long_issuer_is_shown_to_its_end() {
+    let tenant = "0123456789abcdef0123456789abcdef0123";
+    let issuer =
+        format!("https://contoso.b2clogin.example/tfp/{tenant}/b2c_1_sign_up_and_sign_in/v2.0/");
     check(
-        [Issuer::discover("http://id.example.com", audience())],
-        "ForbiddenUrl",
-        &["https"],
+        [Issuer::discover(&issuer, Audience::of(""))],
+        "EmptyAudience",
+        &[&issuer],
     );
 }
 
@@ -96,15 +153,16 @@ fn urls_carry_no_credentials() {
 
 #[test]
 fn an_audience_is_named() {
-    for audience in [
-        Audience::of(""),
-        Audience::any_of([""; 0]),
-        Audience::any_of(["api", ""]),
+    for (audience, what) in [
+        (Audience::of(""), "the audience of"),
+        (Audience::of(" "), "the audience of"),
+        (Audience::any_of([""; 0]), "the list of audiences"),
+        (Audience::any_of(["api", ""]), "one of the audiences"),
     ] {
         check(
             [Issuer::discover(ISSUER, audience)],
             "EmptyAudience",
-            &[ISSUER, "dangerously_any"],
+            &[what, ISSUER, "dangerously_any"],
         );
     }
 }
@@ -117,22 +175,30 @@ fn settings_are_within_their_bounds() {
         &[ISSUER, "Issuer::algorithms"],
     );
     let leeway = Duration::from_secs(300) + Duration::from_nanos(1);
-    check([issuer().leeway(leeway)], "LeewayTooLong", &[ISSUER, "300"]);
+    check(
+        [issuer().leeway(leeway)],
+        "LeewayTooLong",
+        &[ISSUER, "300.000000001s", "give 300 s or less"],
+    );
     check(
         [issuer().max_token_age(Duration::ZERO)],
         "ZeroMaxTokenAge",
         &[ISSUER],
     );
-    check(
-        [issuer().require_claims([""])],
-        "EmptyName",
-        &["required claim"],
-    );
-    check(
-        [issuer().token_type(TokenType::Exactly("".into()))],
-        "EmptyName",
-        &["token type"],
-    );
+    for blank in ["", " "] {
+        check(
+            [issuer().require_claims([blank])],
+            "EmptyName",
+            &["required claim"],
+        );
+    }
+    for typ in ["", " ", "application/"] {
+        check(
+            [issuer().token_type(TokenType::Exactly(typ.into()))],
+            "EmptyName",
+            &["token type"],
+        );
+    }
 }
 
 #[test]
@@ -141,7 +207,7 @@ fn fixed_keys_have_a_usable_one() {
     check(
         [Issuer::keys(ISSUER, empty, audience())],
         "NoUsableKey",
-        &[ISSUER, "empty"],
+        &[ISSUER, "empty", "public signing keys"],
     );
     let symmetric = KeySet::from_json(br#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#).unwrap();
     check(

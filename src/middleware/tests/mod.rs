@@ -152,6 +152,39 @@ fn whatever_is_not_one_acceptable_token_is_refused() {
 }
 
 #[test]
+fn a_token_in_header_and_query_is_one_too_many() {
+    let at = |path: &str, mut request: Request<Empty<Bytes>>| {
+        *request.uri_mut() = path.parse().unwrap();
+        request
+    };
+    let good = support::token(&json!({}));
+    for optional in [false, true] {
+        let layer = AuthLayer::new(support::verifier());
+        let layer = if optional { layer.optional() } else { layer };
+        for path in [
+            "/me?access_token=a.b.c",
+            "/me?page=2&access_token=",
+            "https://api.example.com/?access_token&page=2",
+        ] {
+            check_refused(&layer, at(path, bearer(&good)), 400, "several_credentials");
+        }
+        for path in [
+            "/access_token=a",
+            "/me?page=access_token",
+            "/me?access_tokens=a&my_access_token=b",
+            "/me?",
+        ] {
+            check_admitted(&layer, at(path, bearer(&good)), "alice");
+        }
+    }
+    // Alone in the query it is not looked at.
+    let alone = || at("/me?access_token=a.b.c", request(&[]));
+    let layer = AuthLayer::new(support::verifier());
+    check_refused(&layer, alone(), 401, "no_credentials");
+    check_admitted(&layer.optional(), alone(), "anonymous");
+}
+
+#[test]
 fn only_an_absent_header_is_anonymous_and_only_on_demand() {
     let layer = AuthLayer::new(support::verifier());
     check_refused(&layer, request(&[]), 401, "no_credentials");
