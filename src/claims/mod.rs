@@ -28,7 +28,7 @@ use crate::error::{Malformation, VerifyError};
 use crate::json::{Name, has_duplicates};
 use crate::jws::{CompactJws, Header, VerifiedJws};
 use crate::key_set::Candidates;
-use value::{Value, ValueOf};
+use value::Value;
 
 /// A parsed token with parsed claims, none of them verified and none of them readable.
 pub(crate) struct UnverifiedJwt<'a> {
@@ -190,12 +190,8 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'de> {
         while let Some(Name(name)) = map.next_key()? {
             let known = Claim::from_name(&name);
             if let Some(slot) = known.and_then(|claim| claims.values.get_mut(claim.index())) {
-                if slot
-                    .replace(map.next_value_seed(ValueOf {
-                        payload: self.payload,
-                    })?)
-                    .is_some()
-                {
+                let value = Value::read(map.next_value()?, self.payload);
+                if slot.replace(value.map_err(A::Error::custom)?).is_some() {
                     return Err(A::Error::custom("duplicate member"));
                 }
                 continue;
@@ -265,6 +261,18 @@ mod tests {
             check(payload, "malformed");
         }
         check(r#"{"x":{"y":1,"y":2}}"#, "parsed");
+    }
+
+    #[test]
+    fn any_number_may_stand_anywhere() {
+        for number in ["1", "-1", "1.5", "4.0e9", "18446744073709551616", "-0"] {
+            let payload = format!(r#"{{"iss":{number},"aud":["a",{number}],"exp":{number}}}"#);
+            let claims = Claims::parse(payload.as_bytes()).unwrap();
+            let exp = claims.get(Claim::Exp);
+            assert!(matches!(exp, Some(Value::Number(_))), "{payload}");
+            check(&format!(r#"{{"x":[{{"y":{number}}}]}}"#), "parsed");
+        }
+        check(r#"{"exp":1e400}"#, "malformed");
     }
 
     #[test]
