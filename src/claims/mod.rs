@@ -25,7 +25,7 @@ use std::sync::Arc;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{Malformation, VerifyError};
-use crate::json::{Name, has_duplicates};
+use crate::json::{Name, has_duplicates, has_lone_surrogate};
 use crate::jws::{CompactJws, Header, VerifiedJws};
 use crate::key_set::Candidates;
 use value::Value;
@@ -103,8 +103,8 @@ impl Claims {
             .deserialize_map(ClaimsVisitor { payload })
             .and_then(|claims| json.end().map(|()| claims))
         {
-            Ok(claims) => Ok(claims),
-            Err(_) => Err(malformed),
+            Ok(claims) if !has_lone_surrogate(payload) => Ok(claims),
+            _ => Err(malformed),
         }
     }
 
@@ -273,6 +273,25 @@ mod tests {
             check(&format!(r#"{{"x":[{{"y":{number}}}]}}"#), "parsed");
         }
         check(r#"{"exp":1e400}"#, "malformed");
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_refused_wherever_it_stands() {
+        for text in [r"\ud800", r"a\uDBFF\u0041", r"\udc00", r"\udc00\ud800"] {
+            for payload in [
+                format!(r#"{{"sub":"{text}"}}"#),
+                format!(r#"{{"aud":["{text}"]}}"#),
+                format!(r#"{{"exp":["{text}",1]}}"#),
+                format!(r#"{{"x":"{text}"}}"#),
+                format!(r#"{{"{text}":1}}"#),
+                format!(r#"{{"x":[{{"y":["a","{text}"]}}]}}"#),
+                format!(r#"{{"x":[{{"{text}":1}}]}}"#),
+                format!(r#"{{"x":{}"{text}"{}}}"#, "[".repeat(200), "]".repeat(200)),
+            ] {
+                check(&payload, "malformed");
+            }
+        }
+        check(r#"{"x":{"\ud83d\ude00":"\\ud800"}}"#, "parsed");
     }
 
     #[test]
