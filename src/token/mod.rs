@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::claims::{AcceptedJwt, NumericDate, Text, TextList};
 use crate::error::ClaimError;
@@ -180,9 +181,10 @@ impl VerifiedToken {
     ///
     /// # Errors
     ///
-    /// [`ClaimError`] when the claim is not an object, or its `sub` is not a string.
+    /// [`ClaimError`] when the claim is not an object, or its `sub` or `iss` is there and is not a
+    /// string or is empty.
     pub fn actor(&self) -> Result<Option<Actor>, ClaimError> {
-        self.claim("act")
+        self.object("act")
     }
 
     /// `cnf`: the key the token is bound to ([RFC 7800](https://www.rfc-editor.org/rfc/rfc7800)).
@@ -190,9 +192,9 @@ impl VerifiedToken {
     ///
     /// # Errors
     ///
-    /// [`ClaimError`] when the claim is not an object of strings.
+    /// [`ClaimError`] when the claim is not an object, or a thumbprint is not a string or is empty.
     pub fn confirmation(&self) -> Result<Option<Confirmation>, ClaimError> {
-        self.claim("cnf")
+        self.object("cnf")
     }
 
     /// Any claim, read as `T`; `None` when it is absent or `null`.
@@ -212,12 +214,26 @@ impl VerifiedToken {
     /// # Ok(()) }
     /// ```
     pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClaimError> {
-        let mut json = serde_json::Deserializer::from_str(&self.0.jwt.payload);
-        let found = json.deserialize_map(Find { name, found: None });
-        let Some(value) = found.map_err(|_| ClaimError::new(name))? else {
-            return Ok(None);
-        };
-        serde_json::from_str(value.get()).map_err(|_| ClaimError::new(name))
+        match self.json(name)? {
+            Some(value) => serde_json::from_str(value.get()).map_err(|_| ClaimError::new(name)),
+            None => Ok(None),
+        }
+    }
+
+    /// A claim that is an object when it is there: unlike in [`claim`](Self::claim), `null` is not one.
+    fn object<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClaimError> {
+        let read = |value: &RawValue| serde_json::from_str(value.get());
+        self.json(name)?
+            .map(read)
+            .transpose()
+            .map_err(|_| ClaimError::new(name))
+    }
+
+    /// A claim's JSON.
+    fn json(&self, name: &str) -> Result<Option<&RawValue>, ClaimError> {
+        serde_json::Deserializer::from_str(&self.0.jwt.payload)
+            .deserialize_map(Find { name, found: None })
+            .map_err(|_| ClaimError::new(name))
     }
 
     /// All claims as one type of yours, parsed once for this token and all its clones.
@@ -305,11 +321,11 @@ impl From<OneOrMany> for Vec<String> {
 /// Looks for one member of the claims and keeps its JSON.
 struct Find<'n, 'de> {
     name: &'n str,
-    found: Option<&'de serde_json::value::RawValue>,
+    found: Option<&'de RawValue>,
 }
 
 impl<'de> Visitor<'de> for Find<'_, 'de> {
-    type Value = Option<&'de serde_json::value::RawValue>;
+    type Value = Option<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("claims")

@@ -436,6 +436,25 @@ async fn a_verified_token_shows_what_it_holds() {
 }
 
 #[tokio::test]
+async fn only_an_object_acts() {
+    let gate = Gate::new(|issuer| issuer).await;
+    for act in [
+        json!(null),
+        json!("mallory"),
+        json!(["mallory", "x"]),
+        json!([]),
+        json!({ "sub": "" }),
+        json!({ "sub": null }),
+    ] {
+        let outcome = gate.verify(|token| token.claim("act", &act)).await;
+        let error = outcome.unwrap().actor().unwrap_err();
+        assert_eq!(error.name(), "act", "{act}");
+    }
+    let nobody = gate.verify(|token| token).await.unwrap();
+    assert_eq!(nobody.actor().unwrap(), None);
+}
+
+#[tokio::test]
 async fn scopes_come_in_three_shapes() {
     let gate = Gate::new(|issuer| issuer).await;
     for (claim, value, expected) in [
