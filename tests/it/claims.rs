@@ -18,9 +18,13 @@ struct Gate {
 
 impl Gate {
     async fn new(configure: impl FnOnce(Issuer) -> Issuer) -> Self {
+        Self::trusting(|issuer| configure(discovered(issuer))).await
+    }
+
+    async fn trusting(trusted: impl FnOnce(&TestIssuer) -> Issuer) -> Self {
         let clock = VirtualClock::at_unix(NOW);
         let issuer = TestIssuer::start().await.unwrap().with_clock(clock.clone());
-        let trusted = configure(discovered(&issuer));
+        let trusted = trusted(&issuer);
         let verifier = Verifier::builder()
             .issuer(trusted)
             .clock(clock)
@@ -274,12 +278,20 @@ async fn rfc_9068_can_be_demanded_in_full() {
         &gate.verify(TokenBuilder::without_token_type).await,
         "wrong_type",
     );
-    for claim in ["sub", "client_id", "iat", "jti"] {
-        gate.check(
-            claim,
-            &gate.verify(|token| token.without_claim(claim)).await,
-            "missing_claim",
-        );
+    let any_audience = Gate::trusting(|issuer| {
+        Issuer::discover(issuer.issuer(), Audience::dangerously_any())
+            .token_type(TokenType::AccessToken)
+    })
+    .await;
+    for claim in ["aud", "sub", "client_id", "iat", "jti"] {
+        for gate in [&gate, &any_audience] {
+            let outcome = gate.verify(|token| token.without_claim(claim)).await;
+            gate.check(claim, &outcome, "missing_claim");
+        }
+    }
+    for claim in ["sub", "client_id", "jti"] {
+        let outcome = gate.verify(|token| token.claim(claim, "")).await;
+        gate.check(claim, &outcome, "invalid_claim");
     }
 }
 
