@@ -9,41 +9,66 @@
 //!
 //! examples/README.md lists every member of a case.
 
+use std::fmt;
 use std::io::{BufRead as _, Write as _};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use portcullis::{
     Algorithm, Audience, BuildError, Clock, Issuer, KeySet, Now, TokenType, Verifier, verify_jws,
 };
 use serde::Deserialize;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 fn main() -> std::io::Result<()> {
-    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut stdout = std::io::stdout().lock();
     for line in std::io::stdin().lock().split(b'\n') {
-        let line = line?;
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        writeln!(stdout, "{}", answer(&line))?;
-        stdout.flush()?;
+        writeln!(stdout, "{}", answer(&line?))?;
     }
     Ok(())
 }
 
-fn answer(line: &[u8]) -> Value {
-    // The id is echoed even when the rest is no case.
-    let id = serde_json::from_slice::<Value>(line)
-        .ok()
-        .and_then(|case| case.get("id").cloned());
-    let verdict = match serde_json::from_slice::<Case<'_>>(line) {
-        Ok(case) => case.judge(),
-        Err(_) => Err("bad_case".to_owned()),
+fn answer(line: &[u8]) -> String {
+    let line = std::str::from_utf8(line).unwrap_or_default();
+    let id = id(line);
+    let verdict = match serde_json::from_str::<Case<'_>>(line) {
+        // Serde would read a list as a case, too.
+        Ok(case) if id.is_ok() => case.judge(),
+        _ => Err(BAD_CASE),
     };
-    match verdict {
-        Ok(sub) => json!({ "id": id, "accepted": true, "reason": null, "sub": sub }),
-        Err(reason) => json!({ "id": id, "accepted": false, "reason": reason, "sub": null }),
+    let id = id.ok().flatten().map_or("null", RawValue::get);
+    let (accepted, reason) = (verdict.is_ok(), json!(verdict.as_ref().err()));
+    let sub = json!(verdict.ok().flatten());
+    format!(r#"{{"id":{id},"accepted":{accepted},"reason":{reason},"sub":{sub}}}"#)
+}
+
+/// The text of an object's `id`, whatever else stands there; an error if the line is no object.
+fn id(line: &str) -> serde_json::Result<Option<&RawValue>> {
+    let mut json = serde_json::Deserializer::from_str(line);
+    let id = json.deserialize_map(FindId)?;
+    json.end().map(|()| id)
+}
+
+struct FindId;
+
+impl<'de> Visitor<'de> for FindId {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut id = None;
+        while let Some(name) = map.next_key::<&RawValue>()? {
+            if serde_json::from_str::<String>(name.get()).is_ok_and(|name| name == "id") {
+                id = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(id)
     }
 }
 
@@ -55,7 +80,7 @@ struct Case<'a> {
     jwks: &'a RawValue,
     issuer: Option<String>,
     audience: Option<String>,
-    now: Option<f64>,
+    now: Option<At>,
     // What is optional may be absent or `null`.
     leeway: Option<f64>,
     algorithms: Option<Vec<String>>,
@@ -83,7 +108,10 @@ enum Mode {
     Jws,
 }
 
-type Verdict = Result<Option<String>, String>;
+/// The subject, or the code of the reason.
+type Verdict = Result<Option<String>, &'static str>;
+
+const BAD_CASE: &str = "bad_case";
 
 impl Case<'_> {
     fn judge(self) -> Verdict {
@@ -93,63 +121,69 @@ impl Case<'_> {
         };
         // An empty list is a `BuildError`; a case that asks for unknown algorithms only wants a refusal.
         if algorithms.is_empty() {
-            return Err("algorithm_not_allowed".to_owned());
+            return Err("algorithm_not_allowed");
         }
-        let Ok(keys) = KeySet::from_json(self.jwks.get().as_bytes()) else {
-            return Err("keys_unavailable".to_owned());
-        };
+        let keys = KeySet::from_json(self.jwks.get().as_bytes()).or(Err("keys_unavailable"))?;
         match self.mode.unwrap_or_default() {
-            Mode::Jws => match verify_jws(&self.token, &keys, &algorithms) {
-                Ok(_) => Ok(None),
-                Err(error) => Err(error.reason().to_owned()),
-            },
-            Mode::Token => self.judge_token(keys, algorithms),
+            Mode::Jws => verify_jws(&self.token, &keys, &algorithms)
+                .map(|_| None)
+                .map_err(|error| error.reason()),
+            Mode::Token => self.judge_token(keys, &algorithms),
         }
     }
 
-    fn judge_token(self, keys: KeySet, algorithms: Vec<Algorithm>) -> Verdict {
+    fn judge_token(self, keys: KeySet, algorithms: &[Algorithm]) -> Verdict {
         let (Some(issuer), Some(audience), Some(now)) = (self.issuer, self.audience, self.now)
         else {
-            return Err("bad_case".to_owned());
+            return Err(BAD_CASE);
         };
-        let Ok(leeway) = Duration::try_from_secs_f64(self.leeway.unwrap_or_default()) else {
-            return Err("bad_case".to_owned());
-        };
+        let leeway = Duration::try_from_secs_f64(self.leeway.unwrap_or_default());
         let issuer = Issuer::keys(issuer, keys, Audience::of(audience))
-            .algorithms(algorithms)
-            .leeway(leeway)
+            .algorithms(algorithms.iter().copied())
+            .leeway(leeway.or(Err(BAD_CASE))?)
             .require_claims(self.require.unwrap_or_default())
             .token_type(match self.typ.unwrap_or_default() {
                 Typ::Usual => TokenType::Usual,
                 Typ::Any => TokenType::DangerouslyAny,
                 Typ::AtJwt => TokenType::Exactly("at+jwt".into()),
             });
-        match Verifier::builder().issuer(issuer).clock(At(now)).build() {
+        match Verifier::builder().issuer(issuer).clock(now).build() {
             Ok(verifier) => match verifier.verify_now(&self.token) {
                 Ok(token) => Ok(token.subject().map(str::to_owned)),
-                Err(error) => Err(error.reason().to_owned()),
+                Err(error) => Err(error.reason()),
             },
-            // A set whose every key is left out has no key for this token, as far as a case goes.
-            Err(BuildError::NoUsableKey { .. }) => Err("unknown_key".to_owned()),
-            Err(_) => Err("bad_case".to_owned()),
+            // No service starts without a key, but a case asks what is wrong with the token.
+            Err(BuildError::NoUsableKey { .. }) => {
+                let fault = verify_jws(&self.token, &KeySet::default(), algorithms).err();
+                Err(fault.map_or("unknown_key", |error| error.reason()))
+            }
+            Err(_) => Err(BAD_CASE),
         }
     }
 }
 
 /// A clock that stands still, at seconds since 1970.
-#[derive(Debug)]
-struct At(f64);
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "f64")]
+struct At(SystemTime);
+
+impl TryFrom<f64> for At {
+    type Error = &'static str;
+
+    fn try_from(seconds: f64) -> Result<Self, Self::Error> {
+        let distance = Duration::try_from_secs_f64(seconds.abs()).or(Err("not a duration"))?;
+        let time = match seconds < 0.0 {
+            true => UNIX_EPOCH.checked_sub(distance),
+            false => UNIX_EPOCH.checked_add(distance),
+        };
+        time.map(Self).ok_or("not a time of this platform")
+    }
+}
 
 impl Clock for At {
     fn now(&self) -> Now {
-        let distance = Duration::try_from_secs_f64(self.0.abs()).unwrap_or_default();
-        let wall = if self.0 < 0.0 {
-            UNIX_EPOCH.checked_sub(distance)
-        } else {
-            UNIX_EPOCH.checked_add(distance)
-        };
         Now {
-            wall: wall.unwrap_or(UNIX_EPOCH),
+            wall: self.0,
             monotonic: Duration::ZERO,
         }
     }

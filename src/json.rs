@@ -3,10 +3,37 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// A string, borrowed from the text unless it had escapes.
 #[derive(Deserialize)]
 pub(crate) struct Name<'a>(#[serde(borrow)] pub(crate) Cow<'a, str>);
+
+/// What a JSON value is, by its first byte.
+///
+/// `deserialize_any` does not say: with `serde_json/arbitrary_precision`, which any crate in the tree
+/// may enable, it shows a fraction as an object, and an object may be made to look like one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Text,
+    Number,
+    List,
+    Object,
+    /// `true`, `false` or `null`.
+    Literal,
+}
+
+impl Kind {
+    pub(crate) fn of(json: &RawValue) -> Self {
+        match json.get().as_bytes() {
+            [b'"', ..] => Self::Text,
+            [b'-' | b'0'..=b'9', ..] => Self::Number,
+            [b'[', ..] => Self::List,
+            [b'{', ..] => Self::Object,
+            _ => Self::Literal,
+        }
+    }
+}
 
 /// Whether a name stands twice, after unescaping. Sorts instead of comparing each with each: names
 /// are the sender's, so quadratic work would be the sender's too.
@@ -17,14 +44,130 @@ pub(crate) fn has_duplicates(names: &mut [Cow<'_, str>]) -> bool {
         .any(|pair| matches!(pair, [a, b] if a == b))
 }
 
+/// Whether an escape of this JSON text is half of a surrogate pair, which is no character.
+///
+/// `serde_json` refuses it only in strings that it decodes. In JSON a `\` stands in strings alone, so
+/// it is found without parsing, at any depth and on no stack.
+pub(crate) fn has_lone_surrogate(json: &str) -> bool {
+    let mut rest = json;
+    while let Some((_, escape)) = rest.split_once('\\') {
+        rest = match code_unit(escape) {
+            Some((0xD800..=0xDBFF, after)) => match after.strip_prefix('\\').and_then(code_unit) {
+                Some((0xDC00..=0xDFFF, after)) => after,
+                _ => return true,
+            },
+            Some((0xDC00..=0xDFFF, _)) => return true,
+            Some((_, after)) => after,
+            // One character, which may be a `\` and starts no escape then.
+            None => escape.get(1..).unwrap_or_default(),
+        };
+    }
+    false
+}
+
+/// The number of an escape that goes `u0041`, and what follows.
+fn code_unit(escape: &str) -> Option<(u16, &str)> {
+    let (digits, after) = escape.strip_prefix('u')?.split_at_checked(4)?;
+    Some((u16::from_str_radix(digits, 16).ok()?, after))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn check_kind(json: &str, kind: Kind) {
+        assert_eq!(
+            Kind::of(serde_json::from_str(json).unwrap()),
+            kind,
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn a_value_is_what_its_first_byte_says() {
+        check_kind(r#" "1" "#, Kind::Text);
+        for number in [
+            "0",
+            "-0",
+            "7",
+            " -1.5",
+            "1e400",
+            "4.0E+9",
+            "\n18446744073709551616",
+        ] {
+            check_kind(number, Kind::Number);
+        }
+        check_kind("\t[1]", Kind::List);
+        check_kind(" {}", Kind::Object);
+        check_kind(r#"{"$serde_json::private::Number":"1"}"#, Kind::Object);
+        for literal in ["true", "false", "null"] {
+            check_kind(literal, Kind::Literal);
+        }
+    }
 
     #[test]
     fn duplicates_are_found_wherever_they_stand() {
         assert!(!has_duplicates(&mut []));
         assert!(!has_duplicates(&mut ["a".into(), "b".into()]));
         assert!(has_duplicates(&mut ["a".into(), "b".into(), "a".into()]));
+    }
+
+    #[track_caller]
+    fn check_lone_surrogate(text: &str, expected: bool) {
+        let json = format!(r#""{text}""#);
+        assert_eq!(has_lone_surrogate(&json), expected, "{json}");
+        assert_eq!(
+            serde_json::from_str::<Name<'_>>(&json).is_err(),
+            expected,
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn surrogates_come_in_pairs() {
+        for text in [
+            "",
+            "ud800",
+            r"\ud7ff\ue000\uFFFF",
+            r"\ud800\udc00",
+            r"\uDBFF\uDFFF\uD83D\uDE00",
+            r"\\ud800",
+            r"\\\\udc00",
+            r#"\"\/\b\f\n\r\té\u0000"#,
+        ] {
+            check_lone_surrogate(text, false);
+        }
+        for text in [
+            r"\ud800",
+            r"\udfff",
+            r"\uDBFFx",
+            r"\ud800x\udc00",
+            r"\ud800\n",
+            r"\ud800\\udc00",
+            r"\ud800\u0041",
+            r"\ud800\ud800\udc00",
+            r"\ud800\udc00\udc00",
+            r"\\\ud800",
+            r"é\udc00\ud800",
+        ] {
+            check_lone_surrogate(text, true);
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_has_any_answer_and_no_panic() {
+        for text in [
+            r"\",
+            r"\u",
+            r"\ud8",
+            r"\ud80é",
+            r"\é",
+            r"\ud800\",
+            r"\ud800\u",
+            "é\\",
+        ] {
+            let _either = has_lone_surrogate(text);
+        }
     }
 }

@@ -37,7 +37,8 @@ impl Audience {
         Self(Accepted::AnyOf(audiences.collect()))
     }
 
-    /// No check of the audience, and none need be there.
+    /// No check of the audience, and none need be there, unless
+    /// [`TokenType::AccessToken`](crate::TokenType::AccessToken) demands one.
     ///
     /// # Security
     ///

@@ -25,10 +25,10 @@ use std::sync::Arc;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 
 use crate::error::{Malformation, VerifyError};
-use crate::json::{Name, has_duplicates};
+use crate::json::{Name, has_duplicates, has_lone_surrogate};
 use crate::jws::{CompactJws, Header, VerifiedJws};
 use crate::key_set::Candidates;
-use value::{Value, ValueOf};
+use value::Value;
 
 /// A parsed token with parsed claims, none of them verified and none of them readable.
 pub(crate) struct UnverifiedJwt<'a> {
@@ -103,8 +103,8 @@ impl Claims {
             .deserialize_map(ClaimsVisitor { payload })
             .and_then(|claims| json.end().map(|()| claims))
         {
-            Ok(claims) => Ok(claims),
-            Err(_) => Err(malformed),
+            Ok(claims) if !has_lone_surrogate(payload) => Ok(claims),
+            _ => Err(malformed),
         }
     }
 
@@ -190,12 +190,8 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'de> {
         while let Some(Name(name)) = map.next_key()? {
             let known = Claim::from_name(&name);
             if let Some(slot) = known.and_then(|claim| claims.values.get_mut(claim.index())) {
-                if slot
-                    .replace(map.next_value_seed(ValueOf {
-                        payload: self.payload,
-                    })?)
-                    .is_some()
-                {
+                let value = Value::read(map.next_value()?, self.payload);
+                if slot.replace(value.map_err(A::Error::custom)?).is_some() {
                     return Err(A::Error::custom("duplicate member"));
                 }
                 continue;
@@ -265,6 +261,37 @@ mod tests {
             check(payload, "malformed");
         }
         check(r#"{"x":{"y":1,"y":2}}"#, "parsed");
+    }
+
+    #[test]
+    fn any_number_may_stand_anywhere() {
+        for number in ["1", "-1", "1.5", "4.0e9", "18446744073709551616", "-0"] {
+            let payload = format!(r#"{{"iss":{number},"aud":["a",{number}],"exp":{number}}}"#);
+            let claims = Claims::parse(payload.as_bytes()).unwrap();
+            let exp = claims.get(Claim::Exp);
+            assert!(matches!(exp, Some(Value::Number(_))), "{payload}");
+            check(&format!(r#"{{"x":[{{"y":{number}}}]}}"#), "parsed");
+        }
+        check(r#"{"exp":1e400}"#, "malformed");
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_refused_wherever_it_stands() {
+        for text in [r"\ud800", r"a\uDBFF\u0041", r"\udc00", r"\udc00\ud800"] {
+            for payload in [
+                format!(r#"{{"sub":"{text}"}}"#),
+                format!(r#"{{"aud":["{text}"]}}"#),
+                format!(r#"{{"exp":["{text}",1]}}"#),
+                format!(r#"{{"x":"{text}"}}"#),
+                format!(r#"{{"{text}":1}}"#),
+                format!(r#"{{"x":[{{"y":["a","{text}"]}}]}}"#),
+                format!(r#"{{"x":[{{"{text}":1}}]}}"#),
+                format!(r#"{{"x":{}"{text}"{}}}"#, "[".repeat(200), "]".repeat(200)),
+            ] {
+                check(&payload, "malformed");
+            }
+        }
+        check(r#"{"x":{"\ud83d\ude00":"\\ud800"}}"#, "parsed");
     }
 
     #[test]

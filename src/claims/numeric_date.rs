@@ -1,7 +1,10 @@
 //! `NumericDate`: seconds since 1970, fractions allowed
 //! ([RFC 7519 §2](https://www.rfc-editor.org/rfc/rfc7519#section-2)).
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::de::{Deserialize, Deserializer, Visitor};
 
 /// A moment in nanoseconds since 1970. Wide enough for every number that JSON can carry after
 /// saturation, so comparing never overflows.
@@ -52,6 +55,35 @@ impl NumericDate {
     }
 }
 
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Asked for a float, serde_json still hands over integers exactly.
+        deserializer.deserialize_f64(NumberVisitor)
+    }
+}
+
+struct NumberVisitor;
+
+impl Visitor<'_> for NumberVisitor {
+    type Value = NumericDate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<NumericDate, E> {
+        Ok(NumericDate::from_seconds(number))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<NumericDate, E> {
+        Ok(NumericDate::from_seconds(number))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<NumericDate, E> {
+        Ok(NumericDate::from_float(number))
+    }
+}
+
 const NANOSECONDS: i128 = 1_000_000_000;
 const END_OF_9999: i128 = 253_402_300_799;
 
@@ -88,6 +120,13 @@ mod tests {
             assert!(past < now);
             assert_eq!(past.to_system_time(), UNIX_EPOCH);
         }
+    }
+
+    #[test]
+    fn integers_are_read_exactly() {
+        let date: NumericDate = serde_json::from_str("9007199254740993").unwrap();
+        assert_eq!(date, NumericDate::from_seconds(9_007_199_254_740_993_u64));
+        assert!(serde_json::from_str::<NumericDate>(r#""1""#).is_err());
     }
 
     #[test]

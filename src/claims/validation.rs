@@ -30,7 +30,7 @@ pub enum TokenType {
     #[default]
     Usual,
     /// An access token as [RFC 9068 §4](https://www.rfc-editor.org/rfc/rfc9068#section-4) has it:
-    /// `at+jwt`, with `sub`, `client_id`, `iat` and `jti`.
+    /// `at+jwt`, with `aud`, `iat`, and `sub`, `client_id` and `jti` that are not empty.
     AccessToken,
     /// Exactly this `typ`, and nothing more said about claims.
     Exactly(Cow<'static, str>),
@@ -48,13 +48,6 @@ impl TokenType {
             Self::AccessToken => is("at+jwt"),
             Self::Exactly(expected) => is(expected),
             Self::DangerouslyAny => true,
-        }
-    }
-
-    const fn required_claims(&self) -> &'static [&'static str] {
-        match self {
-            Self::AccessToken => &["sub", "client_id", "iat", "jti"],
-            Self::Usual | Self::Exactly(_) | Self::DangerouslyAny => &[],
         }
     }
 }
@@ -121,6 +114,7 @@ impl Validation {
             .expires_at
             .ok_or_else(|| VerifyError::missing("exp"))?;
         self.check_audience(&claims, &payload)?;
+        self.check_access_token(&claims, &payload)?;
         self.check_required(&payload)?;
         self.check_times(&claims, expires_at, NumericDate::from_system_time(now))?;
         if confirmation {
@@ -150,17 +144,40 @@ impl Validation {
         }
     }
 
+    /// What RFC 9068 §2.2 demands beyond `iss` and `exp`. An empty `sub` or `client_id` has been
+    /// refused with the types.
+    fn check_access_token(
+        &self,
+        claims: &RegisteredClaims,
+        payload: &str,
+    ) -> Result<(), VerifyError> {
+        if self.token_type != TokenType::AccessToken {
+            return Ok(());
+        }
+        for (name, present) in [
+            ("aud", claims.audience.is_some()),
+            ("sub", claims.subject.is_some()),
+            ("client_id", claims.client_id.is_some()),
+            ("iat", claims.issued_at.is_some()),
+            ("jti", claims.jwt_id.is_some()),
+        ] {
+            if !present {
+                return Err(VerifyError::missing(name));
+            }
+        }
+        match &claims.jwt_id {
+            Some(jwt_id) if jwt_id.get(payload).is_empty() => Err(VerifyError::invalid("jti")),
+            _ => Ok(()),
+        }
+    }
+
     fn check_required(&self, payload: &str) -> Result<(), VerifyError> {
-        let of_type = self.token_type.required_claims();
-        if of_type.is_empty() && self.required_claims.is_empty() {
+        if self.required_claims.is_empty() {
             return Ok(());
         }
         let present: HashMap<Cow<'_, str>, Option<IgnoredAny>> = serde_json::from_str(payload)
             .map_err(|_| VerifyError::Malformed(Malformation::Claims))?;
         let is_missing = |name: &str| !matches!(present.get(name), Some(Some(_)));
-        if let Some(name) = of_type.iter().find(|name| is_missing(name)) {
-            return Err(VerifyError::missing(*name));
-        }
         match self.required_claims.iter().find(|name| is_missing(name)) {
             Some(name) => Err(VerifyError::missing(Arc::clone(name))),
             None => Ok(()),

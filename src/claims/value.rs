@@ -1,12 +1,12 @@
-//! A claim's value as the parser met it: text, number, list of texts, or something else.
+//! A claim's value as it stands in the payload: text, number, list of texts, or something else.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::NumericDate;
+use crate::json::{Kind, Name};
 
 /// A string of the payload: where it stands there, or a copy when it had escapes.
 #[derive(Clone, Debug)]
@@ -22,6 +22,14 @@ impl Text {
             Self::Slice(range) => payload.get(range.clone()).unwrap_or_default(),
             Self::Owned(text) => text,
         }
+    }
+
+    /// Reads a JSON string of the payload.
+    fn read(json: &RawValue, payload: &str) -> serde_json::Result<Self> {
+        Ok(match serde_json::from_str(json.get())? {
+            Name(Cow::Borrowed(text)) => Self::new(text, payload),
+            Name(Cow::Owned(text)) => Self::Owned(text.into()),
+        })
     }
 
     fn new(text: &str, payload: &str) -> Self {
@@ -43,127 +51,115 @@ pub(super) enum Value {
     Other,
 }
 
-/// Reads one value of this payload.
-#[derive(Clone, Copy)]
-pub(super) struct ValueOf<'a> {
-    pub(super) payload: &'a str,
-}
-
-impl<'de> DeserializeSeed<'de> for ValueOf<'de> {
-    type Value = Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for ValueOf<'de> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value, E> {
-        Ok(Value::Text(Text::new(text, self.payload)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(Text::Owned(text.into())))
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(Value::Number(NumericDate::from_seconds(number)))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Number(NumericDate::from_seconds(number)))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Number(NumericDate::from_float(number)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
-        let mut texts = Vec::new();
-        while let Some(element) = seq.next_element_seed(TextOr(self))? {
-            let Some(text) = element else {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                return Ok(Value::Other);
-            };
-            texts.push(text);
+impl Value {
+    /// Reads a value of the payload.
+    ///
+    /// An error is what is no value to any reader, such as a number beyond all floats.
+    pub(super) fn read(json: &RawValue, payload: &str) -> serde_json::Result<Self> {
+        match Kind::of(json) {
+            Kind::Text => Text::read(json, payload).map(Self::Text),
+            Kind::Number => serde_json::from_str(json.get()).map(Self::Number),
+            Kind::List => Self::list(json, payload),
+            Kind::Object | Kind::Literal => Ok(Self::Other),
         }
-        Ok(Value::Texts(texts.into()))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Value::Other)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Other)
-    }
-}
-
-/// An element of a list: text, or `None` for anything else. Not [`ValueOf`] again, which would
-/// recurse as deep as the sender nests.
-struct TextOr<'a>(ValueOf<'a>);
-
-impl<'de> DeserializeSeed<'de> for TextOr<'de> {
-    type Value = Option<Text>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+    /// Looks at the elements only: reading a list inside would recurse as deep as the sender nests.
+    fn list(json: &RawValue, payload: &str) -> serde_json::Result<Self> {
+        let elements: Vec<&RawValue> = serde_json::from_str(json.get())?;
+        if elements
+            .iter()
+            .any(|element| Kind::of(element) != Kind::Text)
+        {
+            return Ok(Self::Other);
+        }
+        let texts = elements
+            .into_iter()
+            .map(|element| Text::read(element, payload));
+        texts.collect::<Result<_, _>>().map(Self::Texts)
     }
 }
 
-impl<'de> Visitor<'de> for TextOr<'de> {
-    type Value = Option<Text>;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
+    /// What is made of a JSON text, as a text.
+    #[track_caller]
+    fn check(json: &str, expected: &str) {
+        let payload = format!(r#"{{"claim":{json}}}"#);
+        let value = payload.get(r#"{"claim":"#.len()..payload.len() - 1);
+        let shown = match Value::read(serde_json::from_str(value.unwrap()).unwrap(), &payload) {
+            Ok(Value::Text(text)) => format!("text {}", text.get(&payload)),
+            Ok(Value::Number(date)) => format!("number {date:?}"),
+            Ok(Value::Texts(texts)) => {
+                let texts: Vec<_> = texts.iter().map(|text| text.get(&payload)).collect();
+                format!("texts {}", texts.join("|"))
+            }
+            Ok(Value::Other) => "other".to_owned(),
+            Err(_) => "error".to_owned(),
+        };
+        assert_eq!(shown, expected, "{json}");
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Some(Text::new(text, self.0.payload)))
+    fn number(date: NumericDate) -> String {
+        format!("number {date:?}")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(Text::Owned(Cow::from(text).into())))
+    #[test]
+    fn texts_are_unescaped() {
+        check(r#""alice""#, "text alice");
+        check(r#"  "" "#, "text ");
+        check(
+            r#""a\u006cice \"\ud83d\ude00\"""#,
+            "text alice \"\u{1f600}\"",
+        );
+        check(r#"["a", "\u0062" ,"c"]"#, "texts a|b|c");
+        check("[]", "texts ");
+        check(r#""\ud800""#, "error");
+        check(r#"["a","\udc00"]"#, "error");
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
-        Ok(None)
+    #[test]
+    fn a_text_without_escapes_is_not_copied() {
+        let payload = r#""alice""#;
+        let text = Text::read(serde_json::from_str(payload).unwrap(), payload).unwrap();
+        assert!(matches!(text, Text::Slice(Range { start: 1, end: 6 })));
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(None)
+    #[test]
+    fn a_number_is_one_however_it_is_written() {
+        let seconds = |seconds: i128| number(NumericDate::from_seconds(seconds));
+        check("4000000000", &seconds(4_000_000_000));
+        check(" 4.0e9", &seconds(4_000_000_000));
+        check("4000000000.0", &seconds(4_000_000_000));
+        check("-1", &seconds(-1));
+        check("-0", &seconds(0));
+        check("18446744073709551615", &seconds(u64::MAX.into()));
+        check("18446744073709551616", &seconds(1 << 64));
+        check("4000000000.5", &number(NumericDate::from_float(4e9 + 0.5)));
+        check("1e300", &number(NumericDate::from_float(1e300)));
+        check("1e400", "error");
+        check("-1e400", "error");
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(None)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-        Ok(None)
-    }
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(None)
+    #[test]
+    fn everything_else_is_other() {
+        for json in [
+            "null",
+            "true",
+            "{}",
+            r#"{"sub":"alice"}"#,
+            r#"{"$serde_json::private::Number":"4000000000.5"}"#,
+            r#"{"$serde_json::private::Number":4000000000}"#,
+            r#"{"$serde_json::private::RawValue":"1"}"#,
+            "[1]",
+            "[1.5]",
+            r#"["a",1.5]"#,
+            r#"["a",null]"#,
+            r#"[["a"]]"#,
+        ] {
+            check(json, "other");
+        }
     }
 }

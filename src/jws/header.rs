@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::algorithm::Algorithm;
 use crate::error::{Malformation, VerifyError};
-use crate::json::Name;
+use crate::json::{Kind, Name};
 use crate::text::Escaped;
 
 /// The JOSE header of a token, as far as a verifier reads it
@@ -122,7 +123,7 @@ impl<'de> Visitor<'de> for MembersVisitor {
                 "typ" => &mut members.typ,
                 other => {
                     members.extension |= matches!(other, "crit" | "b64" | "zip");
-                    map.next_value_seed(EachMemberOnce { depth: 1 })?;
+                    check_unread(map.next_value()?, 1).map_err(A::Error::custom)?;
                     names.push(name);
                     continue;
                 }
@@ -139,76 +140,51 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
-/// Reads past a value, refusing a member named twice at any depth (RFC 7515 §4) and more depth than
-/// any header needs, so that parsing fits the smallest stack.
+/// Checks a value that is not read: no member twice at any depth (RFC 7515 §4), and no more depth
+/// than any header needs, so that parsing fits the smallest stack.
+fn check_unread(value: &RawValue, depth: usize) -> serde_json::Result<()> {
+    let json = value.get();
+    match Kind::of(value) {
+        Kind::Text => serde_json::from_str(json).map(|Name(_)| ()),
+        Kind::Number => serde_json::from_str::<f64>(json).map(|_| ()),
+        Kind::List | Kind::Object if depth == MAX_HEADER_DEPTH => {
+            Err(serde_json::Error::custom("too deep"))
+        }
+        Kind::List => {
+            let elements: Vec<&RawValue> = serde_json::from_str(json)?;
+            elements
+                .into_iter()
+                .try_for_each(|element| check_unread(element, depth + 1))
+        }
+        Kind::Object => {
+            let members = EachMemberOnce { depth: depth + 1 };
+            serde_json::Deserializer::from_str(json).deserialize_map(members)
+        }
+        Kind::Literal => Ok(()),
+    }
+}
+
+/// Reads past an object whose values stand at this depth.
 struct EachMemberOnce {
     depth: usize,
-}
-
-impl EachMemberOnce {
-    fn deeper<E: serde::de::Error>(&self) -> Result<Self, E> {
-        if self.depth == MAX_HEADER_DEPTH {
-            return Err(E::custom("too deep"));
-        }
-        Ok(Self {
-            depth: self.depth + 1,
-        })
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for EachMemberOnce {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
 }
 
 impl<'de> Visitor<'de> for EachMemberOnce {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any JSON value")
+        f.write_str("a JSON object with each member once")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut names = Vec::new();
-        while let Some(Name(name)) = map.next_key()? {
-            map.next_value_seed(self.deeper()?)?;
+        while let Some((Name(name), value)) = map.next_entry()? {
+            check_unread(value, self.depth).map_err(A::Error::custom)?;
             names.push(name);
         }
         if crate::json::has_duplicates(&mut names) {
             return Err(A::Error::custom("duplicate member"));
         }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        while seq.next_element_seed(self.deeper()?)?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
-    }
-
-    fn visit_unit<E>(self) -> Result<(), E> {
         Ok(())
     }
 }
@@ -313,6 +289,42 @@ mod tests {
     }
 
     #[test]
+    fn a_member_that_is_not_read_is_still_json() {
+        for value in [
+            "1",
+            "-0",
+            "1.5",
+            "4.0e9",
+            "18446744073709551616",
+            r#"[1.5,{"y":-1e9}]"#,
+            "true",
+            "null",
+            r#""\ud83d\ude00""#,
+            r#"{"$serde_json::private::Number":"1"}"#,
+            r#"{"$serde_json::private::Number":1,"y":2}"#,
+        ] {
+            check(&format!(r#"{{"alg":"RS256","x":{value}}}"#), "accepted");
+        }
+        for value in [
+            "",
+            "01",
+            "1e400",
+            "[-1e400]",
+            r#""\ud800""#,
+            r#"{"y":["\udc00"]}"#,
+            r#"{"\ud800":1}"#,
+            r#"{"$serde_json::private::Number":1,"$serde_json::private::Number":1}"#,
+        ] {
+            check(&format!(r#"{{"alg":"RS256","x":{value}}}"#), "malformed");
+        }
+        for member in ["alg", "kid", "typ"] {
+            check(&format!(r#"{{"{member}":1.5}}"#), "malformed");
+            let object = r#"{"$serde_json::private::Number":"1"}"#;
+            check(&format!(r#"{{"{member}":{object}}}"#), "malformed");
+        }
+    }
+
+    #[test]
     fn extensions_are_refused() {
         for header in [
             r#"{"alg":"RS256","crit":["exp"],"exp":1}"#,
@@ -328,16 +340,19 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
-        let nested = |depth| {
-            format!(
-                r#"{{"alg":"RS256","x":{}{}}}"#,
-                "[".repeat(depth),
-                "]".repeat(depth)
-            )
-        };
-        check(&nested(MAX_HEADER_DEPTH - 1), "accepted");
-        check(&nested(MAX_HEADER_DEPTH), "malformed");
-        check(&nested(1_000), "malformed");
+        let small_stack = std::thread::Builder::new().stack_size(64 * 1024);
+        let checks = small_stack.spawn(|| {
+            for (open, close) in [("[", "]"), (r#"{"y":"#, "}")] {
+                let nested = |depth| {
+                    let (open, close) = (open.repeat(depth), close.repeat(depth));
+                    format!(r#"{{"alg":"RS256","x":{open}[]{close}}}"#)
+                };
+                check(&nested(MAX_HEADER_DEPTH - 2), "accepted");
+                check(&nested(MAX_HEADER_DEPTH - 1), "malformed");
+                check(&nested(1_000), "malformed");
+            }
+        });
+        checks.unwrap().join().unwrap();
     }
 
     #[test]

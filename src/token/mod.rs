@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::claims::{AcceptedJwt, NumericDate, Text, TextList};
 use crate::error::ClaimError;
@@ -46,6 +47,11 @@ struct Inner {
     jwt: AcceptedJwt,
     scopes: OnceLock<Scopes>,
     typed: Mutex<TypedViews>,
+}
+
+/// Reads one claim as a type of the caller's.
+fn parse<T: DeserializeOwned>(value: &RawValue, name: &str) -> Result<T, ClaimError> {
+    serde_json::from_str(value.get()).map_err(|_| ClaimError::new(name, type_name::<T>()))
 }
 
 /// Typed views already parsed: one or two types in practice.
@@ -204,9 +210,10 @@ impl VerifiedToken {
     ///
     /// # Errors
     ///
-    /// [`ClaimError`] when the claim is not an object, or its `sub` is not a string.
+    /// [`ClaimError`] when the claim is not an object, or its `sub` or `iss` is there and is not a
+    /// string or is empty.
     pub fn actor(&self) -> Result<Option<Actor>, ClaimError> {
-        self.claim("act")
+        self.object("act")
     }
 
     /// `cnf`: the key the token is bound to ([RFC 7800](https://www.rfc-editor.org/rfc/rfc7800)).
@@ -214,9 +221,9 @@ impl VerifiedToken {
     ///
     /// # Errors
     ///
-    /// [`ClaimError`] when the claim is not an object of strings.
+    /// [`ClaimError`] when the claim is not an object, or a thumbprint is not a string or is empty.
     pub fn confirmation(&self) -> Result<Option<Confirmation>, ClaimError> {
-        self.claim("cnf")
+        self.object("cnf")
     }
 
     /// Any claim, read as `T`; `None` when it is absent or `null`.
@@ -236,13 +243,25 @@ impl VerifiedToken {
     /// # Ok(()) }
     /// ```
     pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClaimError> {
-        let mut json = serde_json::Deserializer::from_str(&self.0.jwt.payload);
-        let found = json.deserialize_map(Find { name, found: None });
-        let no_t = |_| ClaimError::new(name, type_name::<T>());
-        let Some(value) = found.map_err(no_t)? else {
-            return Ok(None);
-        };
-        serde_json::from_str(value.get()).map_err(no_t)
+        match self.json::<T>(name)? {
+            Some(value) => parse(value, name),
+            None => Ok(None),
+        }
+    }
+
+    /// A claim that is an object when it is there: unlike in [`claim`](Self::claim), `null` is not one.
+    fn object<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClaimError> {
+        match self.json::<T>(name)? {
+            Some(value) => parse(value, name).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A claim's JSON, to be read as `T`.
+    fn json<T>(&self, name: &str) -> Result<Option<&RawValue>, ClaimError> {
+        serde_json::Deserializer::from_str(&self.0.jwt.payload)
+            .deserialize_map(Find { name, found: None })
+            .map_err(|_| ClaimError::new(name, type_name::<T>()))
     }
 
     /// All claims as one type of yours, parsed once for this token and all its clones.
@@ -344,11 +363,11 @@ impl From<OneOrMany> for Vec<String> {
 /// Looks for one member of the claims and keeps its JSON.
 struct Find<'n, 'de> {
     name: &'n str,
-    found: Option<&'de serde_json::value::RawValue>,
+    found: Option<&'de RawValue>,
 }
 
 impl<'de> Visitor<'de> for Find<'_, 'de> {
-    type Value = Option<&'de serde_json::value::RawValue>;
+    type Value = Option<&'de RawValue>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("claims")

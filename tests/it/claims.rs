@@ -18,9 +18,13 @@ struct Gate {
 
 impl Gate {
     async fn new(configure: impl FnOnce(Issuer) -> Issuer) -> Self {
+        Self::trusting(|issuer| configure(discovered(issuer))).await
+    }
+
+    async fn trusting(trusted: impl FnOnce(&TestIssuer) -> Issuer) -> Self {
         let clock = VirtualClock::at_unix(NOW);
         let issuer = TestIssuer::start().await.unwrap().with_clock(clock.clone());
-        let trusted = configure(discovered(&issuer));
+        let trusted = trusted(&issuer);
         let verifier = Verifier::builder()
             .issuer(trusted)
             .clock(clock)
@@ -274,12 +278,20 @@ async fn rfc_9068_can_be_demanded_in_full() {
         &gate.verify(TokenBuilder::without_token_type).await,
         "wrong_type",
     );
-    for claim in ["sub", "client_id", "iat", "jti"] {
-        gate.check(
-            claim,
-            &gate.verify(|token| token.without_claim(claim)).await,
-            "missing_claim",
-        );
+    let any_audience = Gate::trusting(|issuer| {
+        Issuer::discover(issuer.issuer(), Audience::dangerously_any())
+            .token_type(TokenType::AccessToken)
+    })
+    .await;
+    for claim in ["aud", "sub", "client_id", "iat", "jti"] {
+        for gate in [&gate, &any_audience] {
+            let outcome = gate.verify(|token| token.without_claim(claim)).await;
+            gate.check(claim, &outcome, "missing_claim");
+        }
+    }
+    for claim in ["sub", "client_id", "jti"] {
+        let outcome = gate.verify(|token| token.claim(claim, "")).await;
+        gate.check(claim, &outcome, "invalid_claim");
     }
 }
 
@@ -433,6 +445,25 @@ async fn a_verified_token_shows_what_it_holds() {
         &token.clone().claims::<Mine>().unwrap()
     ));
     assert_eq!(token.claims::<Vec<u8>>().unwrap_err().name(), "*");
+}
+
+#[tokio::test]
+async fn only_an_object_acts() {
+    let gate = Gate::new(|issuer| issuer).await;
+    for act in [
+        json!(null),
+        json!("mallory"),
+        json!(["mallory", "x"]),
+        json!([]),
+        json!({ "sub": "" }),
+        json!({ "sub": null }),
+    ] {
+        let outcome = gate.verify(|token| token.claim("act", &act)).await;
+        let error = outcome.unwrap().actor().unwrap_err();
+        assert_eq!(error.name(), "act", "{act}");
+    }
+    let nobody = gate.verify(|token| token).await.unwrap();
+    assert_eq!(nobody.actor().unwrap(), None);
 }
 
 #[tokio::test]

@@ -12,8 +12,17 @@ use serde_json::{Value, json};
 
 use crate::support::vectors;
 
-/// Runs the driver over these lines; `cargo test` has built it beside this test.
+/// Runs the driver over these lines, each with its line feed.
 fn drive(lines: impl IntoIterator<Item = String>) -> Vec<Value> {
+    let input: String = lines.into_iter().map(|line| line + "\n").collect();
+    answers(input)
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// Runs the driver over this text; `cargo test` has built it beside this test.
+fn answers(input: impl Into<Vec<u8>>) -> Vec<String> {
     let tests = std::env::current_exe().unwrap();
     let driver = tests
         .parent()
@@ -27,20 +36,13 @@ fn drive(lines: impl IntoIterator<Item = String>) -> Vec<Value> {
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}; cargo test builds it", driver.display()));
     let mut stdin = child.stdin.take().unwrap();
-    let lines: Vec<String> = lines.into_iter().collect();
-    let writer = std::thread::spawn(move || {
-        for line in lines {
-            writeln!(stdin, "{line}").unwrap();
-        }
-    });
+    let input = input.into();
+    let writer = std::thread::spawn(move || stdin.write_all(&input).unwrap());
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     assert!(output.status.success());
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    let output = String::from_utf8(output.stdout).unwrap();
+    output.lines().map(str::to_owned).collect()
 }
 
 #[track_caller]
@@ -139,6 +141,15 @@ async fn a_case_is_judged_by_its_own_settings() {
         (&at_jwt, json!({ "leeway": 301 }), Some("bad_case")),
         (&at_jwt, json!({ "mode": "else" }), Some("bad_case")),
         (&at_jwt, json!({ "now": "noon" }), Some("bad_case")),
+        (&at_jwt, json!({ "now": 1e19 }), Some("bad_case")),
+        (&at_jwt, json!({ "now": -1e19 }), Some("bad_case")),
+        (&at_jwt, json!({ "now": 1e300 }), Some("bad_case")),
+        (
+            &at_jwt,
+            json!({ "now": 1e300, "jwks": "not a set" }),
+            Some("bad_case"),
+        ),
+        (&at_jwt, json!({ "now": 4e9 }), Some("expired")),
         (&at_jwt, json!({ "issuer": null }), Some("bad_case")),
     ];
     let verdicts = drive(
@@ -163,6 +174,7 @@ fn any_line_is_survived() {
         "{",
         "{}",
         r#"{"id":7}"#,
+        r#"{"id":7} x"#,
         r#"{"id":{"a":1},"token":7}"#,
         "\u{0}",
         "é",
@@ -179,6 +191,132 @@ fn any_line_is_survived() {
         assert_eq!(verdict["reason"], "bad_case", "{verdict}");
     }
     assert_eq!(verdicts[4]["id"], 7);
+    assert_eq!(verdicts[5]["id"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_set_without_a_usable_key_hides_no_other_fault() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let good = issuer.token().sign();
+    let part = |json: &str| BASE64URL.encode(json);
+    let with = |header: &str| format!("{}.{}.AAAA", part(header), part("{}"));
+    let mut foreign: Value = serde_json::from_str(&issuer.jwks()).unwrap();
+    foreign["keys"][0]["issuer"] = json!("https://other.test");
+    let tampered = flipped(&good, 2, 0);
+    let cases = [
+        (&*good, "unknown_key"),
+        (&tampered, "unknown_key"),
+        ("", "malformed"),
+        ("a.b.c.d.e", "malformed"),
+        (&with(r#"{"alg":"ES256","alg":"ES256"}"#), "malformed"),
+        (&with(r#"{"alg":"none"}"#), "unsupported_algorithm"),
+        (&with(r#"{"alg":"HS256"}"#), "unsupported_algorithm"),
+        (&with(r#"{"alg":"RS256"}"#), "algorithm_not_allowed"),
+        (
+            &with(r#"{"alg":"ES256","crit":["exp"]}"#),
+            "unsupported_critical",
+        ),
+        (&"a".repeat(20_000), "too_large"),
+    ];
+    for jwks in [
+        json!({ "keys": [] }),
+        json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }, 7] }),
+        foreign,
+    ] {
+        let case = |(token, _): &(&str, _)| {
+            json!({
+                "token": token, "jwks": jwks, "algorithms": ["ES256"],
+                "issuer": issuer.issuer(), "audience": AUDIENCE, "now": 1_500,
+            })
+            .to_string()
+        };
+        let verdicts = drive(cases.iter().map(case));
+        for (verdict, (token, reason)) in verdicts.iter().zip(cases) {
+            assert_eq!(verdict["reason"], reason, "{token} with {jwks}");
+        }
+    }
+}
+
+#[test]
+fn an_id_comes_back_as_it_was_written() {
+    let long = format!("[{}]", "7,".repeat(10_000) + "7");
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let ids = [
+        "null",
+        "7",
+        "-0",
+        "1.50",
+        "1e400",
+        "123456789012345678901234567890",
+        r#""a\u0062\/""#,
+        r#""\ud800""#,
+        r#"{"b":1,"a":[ 2 ],"b":3}"#,
+        &long,
+        &deep,
+    ];
+    let others = [
+        String::new(),
+        r#","now":1e400"#.to_owned(),
+        r#","token":"\ud800""#.to_owned(),
+        r#","\ud800":1"#.to_owned(),
+        r#","token":7,"token":7"#.to_owned(),
+        r#","leeway":123456789012345678901234567890"#.to_owned(),
+        format!(r#","token":"a","jwks":{deep}"#),
+    ];
+    for id in ids {
+        for other in &others {
+            let lines = [
+                format!(r#"{{"id":{id}{other}}}"#),
+                format!(r#" {{ "x" : {{"id":0}}{other}, "\u0069d" : {id} }} "#),
+            ];
+            for (line, answer) in lines.iter().zip(answers(lines.join("\n"))) {
+                let echo = format!(r#"{{"id":{id},"accepted":false,"reason":"#);
+                assert!(answer.starts_with(&echo), "{line}: {answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_no_case() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let jwks: Value = serde_json::from_str(&issuer.jwks()).unwrap();
+    let line = json!([
+        issuer.token().sign(),
+        jwks,
+        issuer.issuer(),
+        AUDIENCE,
+        1_500,
+        null,
+        null,
+        null,
+        null,
+        null,
+    ]);
+    let verdicts = drive([line.to_string(), r#"[{"id":7}]"#.to_owned()]);
+    for verdict in &verdicts {
+        check(verdict, &Value::Null, Some("bad_case"));
+    }
+}
+
+#[test]
+fn every_line_has_one_answer() {
+    for (input, expected) in [
+        (&b""[..], 0),
+        (b"\n", 1),
+        (b"{}", 1),
+        (b"{}\n", 1),
+        (b"{}\n\n", 2),
+        (b"\n \n\r\n\t{}\r\n{}\n", 5),
+        (b"\xff\n{\"id\":\"\xff\"}\n", 2),
+    ] {
+        let answers = answers(input);
+        assert_eq!(answers.len(), expected, "{input:?}");
+        for answer in &answers {
+            let verdict: Value = serde_json::from_str(answer).unwrap();
+            check(&verdict, &Value::Null, Some("bad_case"));
+        }
+    }
 }
 
 /// An example of an RFC: its name, token and public key.
