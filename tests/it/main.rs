@@ -12,6 +12,7 @@ mod build_errors;
 mod cancellation;
 mod claims;
 mod conformance_driver;
+mod faults_of_the_answer;
 mod jsonwebtoken_beside_us;
 mod key_rotation;
 mod multi_issuer;

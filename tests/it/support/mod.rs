@@ -1,5 +1,13 @@
 //! What several modules need.
 
+mod raw_server;
+mod recorder;
+mod scene;
+
+pub(crate) use raw_server::{RawServer, ok, with_body};
+pub(crate) use recorder::Recorder;
+pub(crate) use scene::{KEYS, Scene, failure, settle};
+
 use std::path::PathBuf;
 
 use portcullis::testing::{AUDIENCE, TestIssuer};
