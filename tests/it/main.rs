@@ -14,6 +14,7 @@ mod claims;
 mod conformance_driver;
 mod faults_of_the_answer;
 mod faults_of_the_connection;
+mod faults_of_the_process;
 mod faults_of_time;
 mod jsonwebtoken_beside_us;
 mod key_rotation;
