@@ -17,6 +17,7 @@ mod faults_of_the_connection;
 mod faults_of_the_process;
 mod faults_of_time;
 mod jsonwebtoken_beside_us;
+mod key_files;
 mod key_rotation;
 mod multi_issuer;
 mod provider_outage;
