@@ -18,6 +18,7 @@ mod faults_of_the_answer;
 mod faults_of_the_connection;
 mod faults_of_the_process;
 mod faults_of_time;
+mod floods;
 mod jsonwebtoken_beside_us;
 mod key_files;
 mod key_rotation;
