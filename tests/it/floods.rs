@@ -207,7 +207,11 @@ async fn ten_thousand_in_a_second_are_one_fetch_and_few_wait_and_not_for_long() 
         let as_expected = toll.outcomes.get(expected).copied().unwrap_or_default();
         let turned_away = match expected {
             "keys_unavailable" => 0,
-            _ => toll.outcomes.get("keys_unavailable").copied().unwrap_or_default(),
+            _ => toll
+                .outcomes
+                .get("keys_unavailable")
+                .copied()
+                .unwrap_or_default(),
         };
         assert_eq!(as_expected + turned_away, 10_000, "{name}: {toll:?}");
         assert!(as_expected > 8_000, "{name}: {toll:?}");
