@@ -82,38 +82,43 @@ pub(crate) enum Reason {
 }
 
 /// A snapshot in use.
-pub(crate) struct Snapshot(Guard<Arc<State>>);
+pub(crate) struct Snapshot {
+    state: Guard<Arc<State>>,
+    /// The keys are old enough to ask anew in the background.
+    refresh_is_due: bool,
+}
 
 impl Snapshot {
     /// The keys that a header may have been signed with, at least one.
     pub(crate) fn candidates(&self, header: &Header) -> Result<Candidates<'_>, VerifyError> {
-        self.0.candidates(header)
+        self.state.candidates(header)
     }
 
     /// The fetch that was made for this key has brought this snapshot, without it. An error if that
     /// is not the issuer's own word.
     pub(crate) fn lacks(&self, key_id: Option<&str>) -> Result<(), FetchError> {
-        if let Some(error) = &self.0.last_error {
+        if let Some(error) = &self.state.last_error {
             return Err(error.clone());
         }
         if let Some(key_id) = key_id {
-            self.0.absent.insert(key_id);
+            self.state.absent.insert(key_id);
         }
         Ok(())
     }
 
     fn is_known_to_lack(&self, key_id: Option<&str>) -> bool {
-        key_id.is_some_and(|key_id| self.0.absent.contains(key_id))
+        key_id.is_some_and(|key_id| self.state.absent.contains(key_id))
     }
 
     /// The refusal when there are no usable keys and no fetch is due.
     fn cooling_down(&self, now: Now) -> FetchError {
-        FetchError::with_retry_after(FetchErrorKind::CoolingDown, self.0.history.retry_after(now))
+        let retry_after = self.state.history.retry_after(now);
+        FetchError::with_retry_after(FetchErrorKind::CoolingDown, retry_after)
     }
 
     /// The refusal when a key may not be asked for yet.
     pub(crate) fn cooling_down_unknown_key(&self, now: Now) -> FetchError {
-        let retry_after = self.0.history.retry_unknown_key_after(now);
+        let retry_after = self.state.history.retry_unknown_key_after(now);
         FetchError::with_retry_after(FetchErrorKind::CoolingDown, retry_after)
     }
 }
@@ -131,14 +136,19 @@ impl RemoteKeySet {
         keys
     }
 
-    /// The keys to use now. Starts a background fetch when one is due; `waited` is what a fetch came
-    /// to that this request has already waited for, so that it waits for one at most.
+    /// The keys to use now. Whoever has looked for a key in them calls
+    /// [`refresh_if_due`](Self::refresh_if_due), or [`decide_unknown_key`](Self::decide_unknown_key)
+    /// if it is not there. `waited` is what a fetch came to that this request has already waited for,
+    /// so that it waits for one at most.
     pub(crate) fn current(&self, now: Now, waited: Option<&Fetched>) -> Result<Snapshot, NoKeys> {
-        let snapshot = self.snapshot(now);
-        match (snapshot.0.history.decide(&self.0.config.rules, now), waited) {
+        let mut snapshot = self.snapshot(now);
+        match (
+            snapshot.state.history.decide(&self.0.config.rules, now),
+            waited,
+        ) {
             (Decision::Use, _) | (Decision::JoinThenUse, Some(_)) => Ok(snapshot),
             (Decision::UseAndRefresh, _) => {
-                self.request_refresh(Reason::Schedule);
+                snapshot.refresh_is_due = true;
                 Ok(snapshot)
             }
             (Decision::JoinThenUse | Decision::Wait, None) => Err(NoKeys::Wait),
@@ -153,12 +163,22 @@ impl RemoteKeySet {
 
     /// The state of now. The lock is taken only at the end of a grace.
     fn snapshot(&self, now: Now) -> Snapshot {
-        let state = self.0.state.load();
-        if !state.has_ended_grace(now) {
-            return Snapshot(state);
+        let mut state = self.0.state.load();
+        if state.has_ended_grace(now) {
+            self.0.update(|state| state.end_graces(now));
+            state = self.0.state.load();
         }
-        self.0.update(|state| state.end_graces(now));
-        Snapshot(self.0.state.load())
+        Snapshot {
+            state,
+            refresh_is_due: false,
+        }
+    }
+
+    /// Starts the background fetch that is due for these keys, if one is.
+    pub(crate) fn refresh_if_due(&self, snapshot: &Snapshot) {
+        if snapshot.refresh_is_due {
+            self.request_refresh(Reason::Schedule);
+        }
     }
 
     /// Starts a fetch that nobody waits for, if there is a runtime to run it on; otherwise it stays
@@ -171,7 +191,7 @@ impl RemoteKeySet {
     /// name. Nobody waits to find out.
     pub(crate) fn doubt(&self, snapshot: &Snapshot, now: Now) {
         if snapshot
-            .0
+            .state
             .history
             .is_bad_signature_fetch_due(&self.0.config.rules, now)
         {
@@ -186,9 +206,14 @@ impl RemoteKeySet {
         key_id: Option<&str>,
         now: Now,
     ) -> UnknownKey {
-        let state = &snapshot.0;
-        match state.history.decide_unknown_key(now) {
-            UnknownKey::Fetch => UnknownKey::Fetch,
+        let state = &snapshot.state;
+        let decision = state.history.decide_unknown_key(now);
+        if decision == UnknownKey::Fetch {
+            // In the place of a background fetch that is due, which may be answered by a cache.
+            return decision;
+        }
+        self.refresh_if_due(snapshot);
+        match decision {
             // Keys are on their way, or have come since this request looked.
             _ if refresh::is_in_air(&self.0) || !Arc::ptr_eq(state, &self.0.state.load()) => {
                 UnknownKey::Fetch
@@ -292,7 +317,7 @@ impl RemoteKeySet {
 
     pub(crate) fn status(&self, now: Now) -> RemoteStatus {
         let snapshot = self.snapshot(now);
-        let state = &snapshot.0;
+        let state = &snapshot.state;
         let age = state.history.age(now);
         #[cfg(feature = "metrics")]
         crate::metrics::key_age(&self.0.config.issuer, age);

@@ -149,21 +149,22 @@ fn verify_remote<'v>(
             let key_id = jwt.header().key_id();
             return Err(missed(keys, &snapshot, key_id, error, now, waited));
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            keys.refresh_if_due(&snapshot);
+            return Err(error.into());
+        }
     };
     let names_a_key = jwt.header().key_id().is_some();
-    match jwt.verify(&candidates) {
-        Ok(jwt) => Ok(jwt),
-        Err(error @ VerifyError::InvalidSignature) if names_a_key => {
-            keys.doubt(&snapshot, now);
-            Err(error.into())
-        }
-        // Without a kid, "no key verifies it" is all that an unknown key looks like.
-        Err(error @ VerifyError::InvalidSignature) => {
-            Err(missed(keys, &snapshot, None, error, now, waited))
-        }
-        Err(error) => Err(error.into()),
+    let verified = jwt.verify(&candidates);
+    // Without a kid, "no key verifies it" is all that an unknown key looks like.
+    if let (Err(error @ VerifyError::InvalidSignature), false) = (&verified, names_a_key) {
+        return Err(missed(keys, &snapshot, None, error.clone(), now, waited));
     }
+    keys.refresh_if_due(&snapshot);
+    if let Err(VerifyError::InvalidSignature) = &verified {
+        keys.doubt(&snapshot, now);
+    }
+    Ok(verified?)
 }
 
 /// A key that is not there: wait for it, or refuse.

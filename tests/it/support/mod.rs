@@ -1,5 +1,15 @@
 //! What several modules need.
 
+mod paused_time;
+mod raw_server;
+mod recorder;
+mod scene;
+
+pub(crate) use paused_time::PausedTime;
+pub(crate) use raw_server::{RawServer, ok, with_body};
+pub(crate) use recorder::Recorder;
+pub(crate) use scene::{KEYS, Scene, failure, settle};
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Once;
