@@ -153,7 +153,11 @@ impl Case<'_> {
                 Err(error) => Err(error.reason()),
             },
             // No service starts without a key, but a case asks what is wrong with the token.
-            Err(BuildError::NoUsableKey { .. }) => {
+            Err(
+                BuildError::NoUsableKey { .. }
+                | BuildError::NoKeyForAlgorithms { .. }
+                | BuildError::UnsupportedAlgorithms { .. },
+            ) => {
                 let fault = verify_jws(&self.token, &KeySet::default(), algorithms).err();
                 Err(fault.map_or("unknown_key", |error| error.reason()))
             }

@@ -49,11 +49,6 @@ struct Inner {
     typed: Mutex<TypedViews>,
 }
 
-/// Reads one claim as a type of the caller's.
-fn parse<T: DeserializeOwned>(value: &RawValue, name: &str) -> Result<T, ClaimError> {
-    serde_json::from_str(value.get()).map_err(|_| ClaimError::new(name, type_name::<T>()))
-}
-
 /// Typed views already parsed: one or two types in practice.
 #[derive(Default)]
 struct TypedViews(Vec<(TypeId, Arc<dyn Any + Send + Sync>)>);
@@ -243,16 +238,18 @@ impl VerifiedToken {
     /// # Ok(()) }
     /// ```
     pub fn claim<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClaimError> {
+        let no_t = |_| ClaimError::new(name, type_name::<T>());
         match self.json::<T>(name)? {
-            Some(value) => parse(value, name),
+            Some(value) => serde_json::from_str(value.get()).map_err(no_t),
             None => Ok(None),
         }
     }
 
     /// A claim that is an object when it is there: unlike in [`claim`](Self::claim), `null` is not one.
     fn object<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, ClaimError> {
+        let no_t = |_| ClaimError::new(name, type_name::<T>());
         match self.json::<T>(name)? {
-            Some(value) => parse(value, name).map(Some),
+            Some(value) => serde_json::from_str(value.get()).map(Some).map_err(no_t),
             None => Ok(None),
         }
     }
