@@ -64,10 +64,10 @@ impl Scene {
     }
 
     fn point_to(&self, jwks_uri: &str) {
-        self.say(json!({"issuer": self.issuer.issuer(), "jwks_uri": jwks_uri}));
+        self.say(&json!({"issuer": self.issuer.issuer(), "jwks_uri": jwks_uri}));
     }
 
-    fn say(&self, document: impl ToString) {
+    fn say(&self, document: &impl ToString) {
         let document = FetchResponse::document(document.to_string());
         self.network.answer(&self.metadata(), Ok(document));
     }

@@ -121,8 +121,10 @@ impl Scene {
         self.network.0.fetches.load(Ordering::Relaxed)
     }
 
+    /// A token whose signature was made for another header: nobody gets to look at it.
     fn invented(&self, number: usize) -> String {
-        invented(&self.rest, number)
+        let header = format!(r#"{{"alg":"ES256","typ":"at+jwt","kid":"invented-{number:016x}"}}"#);
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(header), self.rest)
     }
 
     fn good(&self) -> String {
@@ -163,12 +165,6 @@ impl Scene {
         }
         toll
     }
-}
-
-/// A token whose signature was made for another header: nobody gets to look at it.
-fn invented(rest: &str, number: usize) -> String {
-    let header = format!(r#"{{"alg":"ES256","typ":"at+jwt","kid":"invented-{number:016x}"}}"#);
-    format!("{}.{rest}", URL_SAFE_NO_PAD.encode(header))
 }
 
 /// The issuers of the figures: what each does, and what ten thousand hear.

@@ -207,7 +207,7 @@ fn a_file_that_cannot_be_read_costs_no_key() {
 #[test]
 fn a_file_that_is_not_there_at_first_is_found_when_it_is() {
     for (name, spoil, kind) in SPOILS {
-        let mount = Mount::with(|file, issuer| spoil(file, issuer));
+        let mount = Mount::with(spoil);
         assert_eq!(mount.status().state(), KeyState::NotFetched, "{name}");
         assert_eq!(mount.error(), Some(*kind), "{name}");
         let refusal = mount.verifier.verify_now(&mount.token()).unwrap_err();
