@@ -8,6 +8,7 @@
 mod clients;
 mod envoy;
 mod examples;
+mod key_trouble;
 mod outage;
 mod rotation;
 mod support;

@@ -3,7 +3,7 @@
 //   GET /token?alg=ES256[&header={..}&payload={..}]   a token; the members given replace the real ones
 //   GET /rotate?overlap=1|0                           new keys, with or without the old ones beside them
 //   GET /fault?mode=ok|500|hang|reset                 what the JWK Set endpoint does from now on
-//   GET /stats                                        requests so far, by path
+//   GET /stats                                        requests so far, by path, and by path with its query
 //   GET /stop-issuer, /start-issuer                   closes the listener, opens it again on its port
 
 import http from 'node:http';
@@ -69,7 +69,8 @@ let handler;
 
 const server = http.createServer((request, response) => {
   const [path] = request.url.split('?');
-  stats[path] = (stats[path] ?? 0) + 1;
+  // The query tells clients apart; the provider does not look at it.
+  for (const key of new Set([path, request.url])) stats[key] = (stats[key] ?? 0) + 1;
   (path === '/jwks' ? fault : faults.ok)(request, response);
 });
 const port = await listen(server);

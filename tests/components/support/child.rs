@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{self, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Child {
     name: String,
     process: process::Child,
-    lines: Receiver<String>,
+    /// Locked so that a component can be shared between tasks.
+    lines: Mutex<Receiver<String>>,
 }
 
 impl Child {
@@ -56,7 +58,7 @@ impl Child {
         Self {
             name: name.to_owned(),
             process,
-            lines,
+            lines: Mutex::new(lines),
         }
     }
 
@@ -73,6 +75,8 @@ impl Child {
     #[track_caller]
     pub(crate) fn line(&self) -> String {
         self.lines
+            .lock()
+            .expect("nobody panics while it reads")
             .recv_timeout(PATIENCE)
             .unwrap_or_else(|_| panic!("{} ended or hangs before it was ready", self.name))
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -10,28 +11,65 @@ use super::{Child, Issuer, components, http};
 
 #[derive(Debug)]
 pub(crate) struct Envoy {
-    url: String,
+    pub(crate) url: String,
     client: reqwest::Client,
     _child: Child,
     directory: PathBuf,
 }
 
+/// When it fetches keys: the members of `remote_jwks` beside the address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyFetch {
+    /// When a request needs them and those at hand are older than this; `None` is Envoy's own default.
+    OnDemand(Option<u32>),
+    /// In the background, with every member at Envoy's default but this one. The listener opens when
+    /// the first fetch has ended.
+    Async(Option<u32>),
+}
+
+impl KeyFetch {
+    fn members(self) -> String {
+        let cache = |seconds: Option<u32>| {
+            seconds.map_or_else(String::new, |seconds| format!("cache_duration: {seconds}s"))
+        };
+        match self {
+            Self::OnDemand(seconds) => cache(seconds),
+            Self::Async(seconds) => {
+                format!("async_fetch: {{}}\n{INDENT}{}", cache(seconds))
+            }
+        }
+    }
+}
+
+/// How deep the members of `remote_jwks` stand in `envoy.yaml`.
+const INDENT: &str = "                            ";
+
 impl Envoy {
+    /// With keys that are there when this returns.
     pub(crate) async fn in_front_of(issuer: &Issuer) -> Self {
-        let directory =
-            std::env::temp_dir().join(format!("envoy-{}-{}", std::process::id(), issuer.name));
+        Self::start(issuer, &issuer.jwks_uri().await, KeyFetch::Async(Some(600))).await
+    }
+
+    pub(crate) async fn start(issuer: &Issuer, jwks_uri: &str, fetch: KeyFetch) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!(
+            "envoy-{}-{}-{number}",
+            std::process::id(),
+            issuer.name
+        ));
         std::fs::create_dir_all(&directory).expect("a temporary directory");
         let (configuration, admin_address) =
             (directory.join("envoy.yaml"), directory.join("admin"));
-        let jwks_uri = issuer.jwks_uri().await;
-        let port = reqwest::Url::parse(&jwks_uri)
+        let port = reqwest::Url::parse(jwks_uri)
             .ok()
             .and_then(|url| url.port())
             .expect("a loopback URL with a port");
         let filled = include_str!("../envoy.yaml")
             .replace("@ISSUER@", &issuer.issuer)
             .replace("@AUDIENCE@", &issuer.audience)
-            .replace("@JWKS_URI@", &jwks_uri)
+            .replace("@JWKS_URI@", jwks_uri)
+            .replace("@CACHING@", &fetch.members())
             .replace("@PORT@", &port.to_string());
         std::fs::write(&configuration, filled).expect("the configuration is written");
 
@@ -52,7 +90,8 @@ impl Envoy {
 
         let admin = format!("http://{}", child.file(&admin_address).trim());
         let client = http();
-        // "LIVE" comes when the keys have been fetched and the listener is open; until then it is asked again.
+        // "LIVE" comes when the listener is open, with `async_fetch` after the first fetch; until then
+        // it is asked again.
         let ready = async {
             while get(&client, &format!("{admin}/ready")).await.trim() != "LIVE" {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;

@@ -104,8 +104,13 @@ impl Issuer {
 
     /// How often its JWK Set was asked for so far. oidc-provider only.
     pub(crate) async fn fetches(&self) -> u64 {
+        self.requests("/jwks").await
+    }
+
+    /// How often it was asked for this path so far, or for this path with this query. oidc-provider only.
+    pub(crate) async fn requests(&self, path: &str) -> u64 {
         let stats: Value = serde_json::from_str(&self.ask("/stats", &[]).await).expect("JSON");
-        stats["/jwks"].as_u64().unwrap_or_default()
+        stats[path].as_u64().unwrap_or_default()
     }
 
     /// Where its discovery document says the keys are.

@@ -5,15 +5,19 @@ mod clock;
 mod door;
 mod envoy;
 pub(crate) mod forge;
+mod gate;
 mod issuer;
+mod service;
 
 use std::path::PathBuf;
 
 pub(crate) use child::Child;
 pub(crate) use clock::FastForward;
 pub(crate) use door::{Answer, Door, verifier};
-pub(crate) use envoy::Envoy;
+pub(crate) use envoy::{Envoy, KeyFetch};
+pub(crate) use gate::{Gate, Keys, Verdict, elapsed};
 pub(crate) use issuer::Issuer;
+pub(crate) use service::Service;
 
 /// What `scripts/install-components` filled.
 pub(crate) fn components() -> PathBuf {

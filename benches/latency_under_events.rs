@@ -1,0 +1,488 @@
+//! How long one good token takes while the keys of its issuer are in trouble.
+//!
+//! Run with: `cargo bench --bench latency_under_events --features testing`
+//!
+//! Short rounds of every event take turns, at least 15 of each, and the medians of their percentiles
+//! are compared with those of the quiet rounds among them. There are two kinds of quiet rounds that
+//! differ in nothing but their name: what their ratio is off 1 by is noise. Ends with an error if the
+//! p99 during a flood of invented key ids is over 1.2 times the quiet one.
+//!
+//! `-- --no-check` ends well whatever comes out; `-- --rounds 51` takes longer and tells more.
+#![expect(clippy::print_stdout, reason = "a benchmark talks to its reader")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the time")]
+#![expect(clippy::indexing_slicing, reason = "a benchmark may panic")]
+
+use std::error::Error;
+use std::hint::spin_loop;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis::testing::{AUDIENCE, Endpoint, Fault, TestIssuer};
+use portcullis::{
+    Algorithm, Audience, Clock, Event as KeyEvent, Issuer, Now, Observer, SystemClock, Verifier,
+};
+use serde_json::{Value, json};
+use tokio::runtime::{Builder, Runtime};
+
+type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// The most that the p99 during a flood may be of the quiet p99.
+const GOAL: f64 = 1.2;
+const LEAST_ROUNDS: usize = 15;
+const ROUND: Duration = Duration::from_millis(300);
+/// Between two refreshes, rotations or failed fetches in a round, so that each has some: ten times as
+/// often as the rules ever let one issuer be asked, which is once a second.
+const PACE: Duration = Duration::from_millis(100);
+const FLOOD_A_SECOND: u32 = 10_000;
+/// Different key ids before they repeat: a token is never still in the core's own cache.
+const INVENTED: usize = 16_384;
+/// Keys that take turns. One comes back only when its grace of an hour is over.
+const NEW_KEYS: usize = 16;
+
+/// What happens in a round, on the other core.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Event {
+    Quiet,
+    QuietAgain,
+    GoodTokens,
+    Refresh,
+    Rotation,
+    OutageRefused,
+    OutageHanging,
+    Flood,
+}
+
+impl Event {
+    const ALL: [Self; 8] = [
+        Self::Quiet,
+        Self::QuietAgain,
+        Self::GoodTokens,
+        Self::Refresh,
+        Self::Rotation,
+        Self::OutageRefused,
+        Self::OutageHanging,
+        Self::Flood,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::QuietAgain => "quiet, the same again",
+            Self::GoodTokens => "10,000 good tokens a second elsewhere",
+            Self::Refresh => "scheduled refresh, every 100 ms",
+            Self::Rotation => "rotation, every 100 ms",
+            Self::OutageRefused => "outage, a refused fetch every 100 ms",
+            Self::OutageHanging => "outage, a fetch that hangs",
+            Self::Flood => "flood, 10,000 invented kids a second",
+        }
+    }
+}
+
+/// How the good token is verified.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// On a thread without a runtime; fetches run on another.
+    Now,
+    /// On a runtime of one thread that also runs the fetches. What the runtime does between two
+    /// tokens counts as waiting.
+    Await,
+}
+
+fn main() -> Result<ExitCode> {
+    let mut check = true;
+    let mut rounds = 21;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--bench" => {} // cargo says so
+            "--no-check" => check = false,
+            "--rounds" => rounds = arguments.next().ok_or("--rounds needs a number")?.parse()?,
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    if rounds < LEAST_ROUNDS {
+        return Err(format!("at least {LEAST_ROUNDS} rounds").into());
+    }
+
+    machine();
+    let now = measure(Way::Now, rounds)?;
+    let awaited = measure(Way::Await, rounds)?;
+    println!("\nload at the end: {}", load());
+    let within = now <= GOAL && awaited <= GOAL;
+    let verdict = if within { "within" } else { "OVER" };
+    println!(
+        "p99 during the flood: {now:.3} and {awaited:.3} of the quiet p99, {verdict} the goal of {GOAL}"
+    );
+    Ok(ExitCode::from(u8::from(check && !within)))
+}
+
+/// Prints the table of one way and returns the ratio for the flood.
+fn measure(way: Way, rounds: usize) -> Result<f64> {
+    let scene = Arc::new(Scene::set(way)?);
+    let mut measured: Vec<Vec<Percentiles>> = vec![Vec::new(); Event::ALL.len()];
+    for round in 0..rounds {
+        // Another one begins each time, so that none always follows the same noise.
+        for turn in 0..Event::ALL.len() {
+            let index = (round + turn) % Event::ALL.len();
+            measured[index].push(scene.round(Event::ALL[index])?);
+        }
+    }
+
+    let name = match way {
+        Way::Now => "`verify_now`",
+        Way::Await => "`verify`, on the one thread that also fetches",
+    };
+    println!("\n{name}: medians of {rounds} rounds of {ROUND:?}, RS256\n");
+    println!("| event on the other core | p50 µs | p99 µs | p99 / quiet | p99.9 µs |");
+    println!("|---|---|---|---|---|");
+    let median = |rounds: &[Percentiles], pick: fn(&Percentiles) -> f64| {
+        median(rounds.iter().map(pick).collect())
+    };
+    let quiet: Vec<_> = measured[..2].concat();
+    let floor = median(&quiet, |round| round.p99);
+    let mut flood = f64::NAN;
+    for (event, rounds) in Event::ALL.iter().zip(&measured) {
+        let ratio = median(rounds, |round| round.p99) / floor;
+        println!(
+            "| {} | {:.1} | {:.1} | {ratio:.3} | {:.1} |",
+            event.name(),
+            median(rounds, |round| round.p50),
+            median(rounds, |round| round.p99),
+            median(rounds, |round| round.p999),
+        );
+        if *event == Event::Flood {
+            flood = ratio;
+        }
+    }
+    let p99 = |rounds: &[Percentiles]| median(rounds, |round| round.p99);
+    let (first, second) = quiet.split_at(rounds);
+    let (early, late): (Vec<_>, Vec<_>) = (
+        [&first[..rounds / 2], &second[..rounds / 2]].concat(),
+        [&first[rounds / 2..], &second[rounds / 2..]].concat(),
+    );
+    let singles: Vec<_> = quiet.iter().map(|round| round.p99).collect();
+    println!(
+        "\nquiet against itself: alternating halves {:.3}, later against earlier {:.3}; \
+         p99 of single rounds {:.1} to {:.1} µs",
+        p99(second) / p99(first),
+        p99(&late) / p99(&early),
+        singles.iter().copied().fold(f64::INFINITY, f64::min),
+        singles.iter().copied().fold(0.0, f64::max),
+    );
+    Ok(flood)
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Percentiles {
+    p50: f64,
+    p99: f64,
+    p999: f64,
+}
+
+impl Percentiles {
+    /// Of nanoseconds, in microseconds.
+    fn of(mut nanos: Vec<u32>) -> Self {
+        nanos.sort_unstable();
+        let at = |of_1000: usize| f64::from(nanos[(nanos.len() - 1) * of_1000 / 1_000]) / 1_000.0;
+        Self {
+            p50: at(500),
+            p99: at(990),
+            p999: at(999),
+        }
+    }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() % 2 {
+        0 => f64::midpoint(values[middle - 1], values[middle]),
+        _ => values[middle],
+    }
+}
+
+/// An issuer, a verifier that trusts it, and the tokens.
+struct Scene {
+    issuer: TestIssuer,
+    verifier: Verifier,
+    clock: Shifted,
+    fetches: Fetches,
+    runtime: Runtime,
+    way: Way,
+    good: String,
+    /// JWK Sets that have the good token's key and one other, each with a token of that other.
+    rotations: Vec<(String, String)>,
+    invented: Vec<String>,
+    rotation: AtomicU64,
+    flood: AtomicU64,
+}
+
+impl Scene {
+    fn set(way: Way) -> Result<Self> {
+        let mut builder = match way {
+            Way::Now => {
+                let mut builder = Builder::new_multi_thread();
+                builder.worker_threads(1);
+                builder
+            }
+            Way::Await => Builder::new_current_thread(),
+        };
+        let runtime = builder.enable_all().build()?;
+        let issuer = runtime.block_on(TestIssuer::start_with([Algorithm::Rs256]))?;
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let good = issuer.token().scope("orders:read").expires_in(year).sign();
+
+        // A second issuer makes keys for the first to publish.
+        let spare = runtime.block_on(TestIssuer::start())?;
+        let own: Value = serde_json::from_str(&issuer.jwks())?;
+        let mut rotations = Vec::new();
+        for _ in 0..NEW_KEYS {
+            spare.rotate();
+            let other: Value = serde_json::from_str(&spare.jwks())?;
+            let keys = json!({ "keys": [own["keys"][0], other["keys"][0]] });
+            let token = spare
+                .token()
+                .issuer(issuer.issuer())
+                .expires_in(year)
+                .sign();
+            rotations.push((keys.to_string(), token));
+        }
+        let invented =
+            (0..INVENTED).map(|number| with_key_id(&good, &format!("invented-{number}")));
+
+        let (clock, fetches) = (Shifted::default(), Fetches::default());
+        let trusted = Issuer::discover(issuer.issuer(), Audience::of(AUDIENCE));
+        let verifier = Verifier::builder()
+            .issuer(trusted)
+            .clock(clock.clone())
+            .observer(fetches.clone())
+            .build()?;
+        let scene = Self {
+            invented: invented.collect::<Result<_>>()?,
+            issuer,
+            verifier,
+            clock,
+            fetches,
+            runtime,
+            way,
+            good,
+            rotations,
+            rotation: AtomicU64::new(0),
+            flood: AtomicU64::new(0),
+        };
+        Ok(scene)
+    }
+
+    /// Measures one round, with the event under way before it and after it.
+    fn round(self: &Arc<Self>, event: Event) -> Result<Percentiles> {
+        // From the same state each time: fresh keys, none in its grace, no failure.
+        self.issuer.recover();
+        self.clock.advance(Duration::from_secs(60));
+        self.runtime.block_on(self.verifier.refresh_now())?;
+
+        let running = Arc::new(AtomicBool::new(true));
+        let other = thread::spawn({
+            let (scene, running) = (Arc::clone(self), Arc::clone(&running));
+            move || scene.happen(event, &running)
+        });
+        thread::sleep(Duration::from_millis(20));
+        let nanos = match self.way {
+            Way::Now => self.verify_now(),
+            Way::Await => self.runtime.block_on(self.verify()),
+        };
+        running.store(false, SeqCst);
+        let happened = other.join().map_err(|_| "the other thread panicked")?;
+        if !happened {
+            return Err(format!("nothing happened: {event:?}").into());
+        }
+        Ok(Percentiles::of(nanos))
+    }
+
+    fn verify_now(&self) -> Vec<u32> {
+        let mut nanos = Vec::with_capacity(100_000);
+        let begin = Instant::now();
+        let mut before = begin;
+        while before - begin < ROUND {
+            before = Instant::now();
+            let verdict = self.verifier.verify_now(&self.good);
+            nanos.push(since(before));
+            verdict.expect("a good token always passes");
+        }
+        nanos
+    }
+
+    async fn verify(&self) -> Vec<u32> {
+        let mut nanos = Vec::with_capacity(100_000);
+        let begin = Instant::now();
+        let mut before = begin;
+        while before - begin < ROUND {
+            before = Instant::now();
+            let verdict = self.verifier.verify(&self.good).await;
+            tokio::task::yield_now().await;
+            nanos.push(since(before));
+            verdict.expect("a good token always passes");
+        }
+        nanos
+    }
+
+    /// Lets it happen until told to stop; tells whether it did.
+    fn happen(&self, event: Event, running: &AtomicBool) -> bool {
+        let fetched = self.fetches.ended();
+        match event {
+            Event::Quiet | Event::QuietAgain => return true,
+            Event::GoodTokens => {
+                return at_a_rate(running, || self.verifier.verify_now(&self.good).is_ok());
+            }
+            Event::Flood => {
+                return at_a_rate(running, || {
+                    let number = usize::try_from(self.flood.fetch_add(1, SeqCst));
+                    let token = &self.invented[number.unwrap_or_default() % INVENTED];
+                    self.verifier.verify_now(token).is_err()
+                });
+            }
+            Event::Refresh => self.every_100_ms(running, || {
+                self.clock.advance(PAST_REFRESH);
+            }),
+            Event::Rotation => self.every_100_ms(running, || {
+                let number = usize::try_from(self.rotation.fetch_add(1, SeqCst));
+                let (keys, token) = &self.rotations[number.unwrap_or_default() % NEW_KEYS];
+                let keys = Fault::Body(keys.clone().into());
+                self.issuer.fail_at(Endpoint::Jwks, keys);
+                self.clock.advance(BEFORE_REFRESH);
+                // The first one asks for a fetch; one that comes after it passes.
+                while running.load(SeqCst) && self.verifier.verify_now(token).is_err() {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }),
+            Event::OutageRefused => {
+                self.issuer.fail_with(Fault::Refuse);
+                self.clock.advance(PAST_REFRESH);
+                self.every_100_ms(running, || self.clock.advance(LONGEST_BACK_OFF));
+            }
+            Event::OutageHanging => {
+                self.issuer.fail_with(Fault::Hang);
+                let asked = self.issuer.requests().jwks();
+                self.clock.advance(PAST_REFRESH);
+                while running.load(SeqCst) {
+                    thread::sleep(PACE);
+                }
+                return self.issuer.requests().jwks() == asked + 1;
+            }
+        }
+        self.fetches.ended() > fetched
+    }
+
+    /// Makes a fetch due, waits until it has ended, and so on.
+    fn every_100_ms(&self, running: &AtomicBool, make_due: impl Fn()) {
+        let mut next = Instant::now();
+        while running.load(SeqCst) {
+            let ended = self.fetches.ended();
+            make_due();
+            while running.load(SeqCst) && self.fetches.ended() == ended {
+                thread::sleep(Duration::from_micros(500));
+            }
+            next = (next + PACE).max(Instant::now());
+            thread::sleep(next - Instant::now());
+        }
+    }
+}
+
+/// Keys without a stated lifetime are refreshed after 7 to 9 minutes of their 10, and serve for 10 more.
+const PAST_REFRESH: Duration = Duration::from_secs(9 * 60 + 1);
+/// Long enough for a fetch for an unknown key, and for the grace of an hour to end in time.
+const BEFORE_REFRESH: Duration = Duration::from_secs(6 * 60 + 40);
+/// A quarter of the lifetime.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(150);
+
+/// Calls at [`FLOOD_A_SECOND`], without ever giving up the core: a thread that wakes up 10,000 times
+/// a second would be put where the measured one runs. Whether it kept up, and each call did what it should.
+fn at_a_rate(running: &AtomicBool, call: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    let mut calls = 0;
+    let mut as_expected = true;
+    while running.load(SeqCst) {
+        as_expected &= call();
+        calls += 1;
+        while begin.elapsed() * FLOOD_A_SECOND < Duration::from_secs(1) * calls
+            && running.load(SeqCst)
+        {
+            spin_loop();
+        }
+    }
+    as_expected && Duration::from_secs(1) * calls > begin.elapsed() * (FLOOD_A_SECOND / 2)
+}
+
+fn since(before: Instant) -> u32 {
+    u32::try_from(before.elapsed().as_nanos()).unwrap_or(u32::MAX)
+}
+
+/// The token with another `kid`, under the old signature: nobody gets as far as to check it.
+fn with_key_id(token: &str, key_id: &str) -> Result<String> {
+    let (header, rest) = token.split_once('.').ok_or("three parts")?;
+    let mut header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header)?)?;
+    header["kid"] = json!(key_id);
+    Ok(format!(
+        "{}.{rest}",
+        URL_SAFE_NO_PAD.encode(header.to_string())
+    ))
+}
+
+/// The system's clock, and how far it is ahead: what takes minutes happens in a round.
+#[derive(Clone, Debug, Default)]
+struct Shifted(Arc<AtomicU64>);
+
+impl Shifted {
+    fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_secs(), SeqCst);
+    }
+}
+
+impl Clock for Shifted {
+    fn now(&self) -> Now {
+        let ahead = Duration::from_secs(self.0.load(SeqCst));
+        let now = SystemClock::default().now();
+        Now {
+            wall: now.wall + ahead,
+            monotonic: now.monotonic + ahead,
+        }
+    }
+}
+
+/// How many fetches have ended, well or not.
+#[derive(Clone, Debug, Default)]
+struct Fetches(Arc<AtomicU64>);
+
+impl Fetches {
+    fn ended(&self) -> u64 {
+        self.0.load(SeqCst)
+    }
+}
+
+impl Observer for Fetches {
+    fn observe(&self, event: &KeyEvent<'_>) {
+        if let KeyEvent::KeysRefreshed { .. } | KeyEvent::RefreshFailed { .. } = event {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+}
+
+fn machine() {
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = information
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("unknown", |(_, model)| model);
+    println!("{cores} cores, {model}; load at the beginning: {}", load());
+}
+
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let averages: Vec<_> = load.split(' ').take(3).collect();
+    averages.join(" ")
+}
