@@ -144,7 +144,7 @@ pub enum BuildError {
     },
     /// A setting of `KeyRefresh` is out of its bounds.
     #[error(
-        "KeyRefresh::{setting} of issuer {:?} is out of its bounds: it must be {bounds}",
+        "KeyRefresh::{setting}({value}) of issuer {:?} is out of its bounds: give {bounds}",
         Configured(issuer)
     )]
     KeyRefreshOutOfBounds {
@@ -152,6 +152,8 @@ pub enum BuildError {
         issuer: String,
         /// The setter's name.
         setting: &'static str,
+        /// The value given.
+        value: String,
         /// What the value must be.
         bounds: &'static str,
     },

@@ -219,24 +219,28 @@ impl KeyRefresh {
         self
     }
 
-    /// The first setting that is out of its bounds: its name, and what it must be.
-    pub(crate) fn problem(&self) -> Option<(&'static str, &'static str)> {
-        let share = self.refresh_at;
-        let jitter = self.refresh_jitter;
+    /// The first setting that is out of its bounds.
+    pub(crate) fn problem(&self) -> Option<OutOfBounds> {
+        let (share, jitter) = (self.refresh_at, self.refresh_jitter);
+        let pair = |first: Duration, second: Duration| format!("{first:?}, {second:?}");
+        let one = |value: Duration| format!("{value:?}");
         let checks = [
             (
                 within(self.min_lifetime, SECOND, self.max_lifetime),
                 "min_lifetime",
+                one(self.min_lifetime),
                 "from 1 s to max_lifetime",
             ),
             (
                 self.max_lifetime <= DAY,
                 "max_lifetime",
+                one(self.max_lifetime),
                 "from min_lifetime to 24 h",
             ),
             (
                 within(self.default_lifetime, self.min_lifetime, self.max_lifetime),
                 "default_lifetime",
+                one(self.default_lifetime),
                 "from min_lifetime to max_lifetime",
             ),
             (
@@ -244,21 +248,25 @@ impl KeyRefresh {
                     && (0.0..=0.2).contains(&jitter)
                     && share + jitter <= 1.0,
                 "refresh_at",
+                format!("{share}, {jitter}"),
                 "a share from 0.3 to 0.9 with a jitter from 0 to 0.2, together at most 1",
             ),
             (
                 self.stale_while_revalidate <= HOUR,
                 "stale_while_revalidate",
+                one(self.stale_while_revalidate),
                 "at most 1 h",
             ),
             (
                 within(self.stale_if_error, self.max_lifetime, 7 * DAY),
                 "stale_if_error",
+                one(self.stale_if_error),
                 "from max_lifetime to 7 days",
             ),
             (
                 self.unpublished_grace <= 4 * HOUR,
                 "unpublished_grace",
+                one(self.unpublished_grace),
                 "at most 4 h",
             ),
             (
@@ -268,11 +276,13 @@ impl KeyRefresh {
                     self.max_unknown_key_interval,
                 ) && self.max_unknown_key_interval <= HOUR,
                 "unknown_key_interval",
+                pair(self.min_unknown_key_interval, self.max_unknown_key_interval),
                 "from 1 s to 1 h, the smaller first",
             ),
             (
                 within(self.bad_signature_interval, 10 * SECOND, DAY),
                 "bad_signature_interval",
+                one(self.bad_signature_interval),
                 "from 10 s to 24 h",
             ),
             (
@@ -282,16 +292,19 @@ impl KeyRefresh {
                     self.max_back_off,
                 ) && self.max_back_off <= HOUR,
                 "back_off",
+                pair(self.min_back_off, self.max_back_off),
                 "from 100 ms to 1 h, the smaller first",
             ),
             (
                 within(self.metadata_lifetime, 60 * SECOND, DAY),
                 "metadata_lifetime",
+                one(self.metadata_lifetime),
                 "from 60 s to 24 h",
             ),
             (
                 within(self.fetch_deadline, Duration::from_millis(100), 60 * SECOND),
                 "fetch_deadline",
+                one(self.fetch_deadline),
                 "from 100 ms to 60 s",
             ),
             (
@@ -301,19 +314,32 @@ impl KeyRefresh {
                     self.fetch_deadline,
                 ),
                 "max_wait",
+                one(self.max_wait),
                 "from 10 ms to fetch_deadline",
             ),
             (
                 (1..=65_536).contains(&self.max_waiters),
                 "max_waiters",
+                self.max_waiters.to_string(),
                 "from 1 to 65,536",
             ),
         ];
         checks
             .into_iter()
             .find(|(is_met, ..)| !is_met)
-            .map(|(_, setting, bounds)| (setting, bounds))
+            .map(|(_, setting, value, bounds)| OutOfBounds {
+                setting,
+                value,
+                bounds,
+            })
     }
+}
+
+/// A setting that is out of its bounds.
+pub(crate) struct OutOfBounds {
+    pub(crate) setting: &'static str,
+    pub(crate) value: String,
+    pub(crate) bounds: &'static str,
 }
 
 fn within(value: Duration, least: Duration, most: Duration) -> bool {

@@ -342,11 +342,12 @@ fn forbidden(
 #[cfg(feature = "remote")]
 fn check_fetching(issuer: &Issuer) -> Result<(), BuildError> {
     let name = || issuer.name.to_string();
-    if let Some((setting, bounds)) = issuer.key_refresh.problem() {
+    if let Some(problem) = issuer.key_refresh.problem() {
         return Err(BuildError::KeyRefreshOutOfBounds {
             issuer: name(),
-            setting,
-            bounds,
+            setting: problem.setting,
+            value: problem.value,
+            bounds: problem.bounds,
         });
     }
     if issuer.failover.is_some() && matches!(issuer.source, Source::Keys(_) | Source::File(_)) {
