@@ -358,7 +358,7 @@ mod tests {
     fn check(change: impl Fn(KeyRefresh) -> KeyRefresh, problem: Option<&str>) {
         let found = change(KeyRefresh::new())
             .problem()
-            .map(|(setting, _)| setting);
+            .map(|problem| problem.setting);
         assert_eq!(found, problem);
     }
 

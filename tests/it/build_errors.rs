@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use portcullis::{Algorithm, Audience, BuildError, Issuer, KeySet, TokenType, Verifier};
+use portcullis::testing::ScriptedFetch;
+use portcullis::{
+    Algorithm, Audience, BuildError, Issuer, KeyRefresh, KeySet, TokenType, Verifier,
+};
 
 const ISSUER: &str = "https://id.example.com";
 
@@ -226,4 +229,42 @@ fn building_needs_neither_runtime_nor_network() {
         Verifier::builder().build(),
         Err(BuildError::NoIssuer)
     ));
+}
+
+#[test]
+fn a_setting_of_keys_out_of_bounds_is_named_with_its_value_and_bounds() {
+    let too_long = KeyRefresh::new().unpublished_grace(Duration::from_secs(5 * 60 * 60));
+    check(
+        [issuer().key_refresh(too_long)],
+        "KeyRefreshOutOfBounds",
+        &["unpublished_grace(18000s)", ISSUER, "at most 4 h"],
+    );
+}
+
+#[test]
+fn a_failover_is_for_keys_that_are_fetched_and_may_be_fetched_itself() {
+    let file = Issuer::jwks_file(ISSUER, "/keys.json", audience());
+    check(
+        [file.failover_jwks_uri("https://mirror.example.com/keys")],
+        "NothingToFailOver",
+        &[ISSUER, "failover_jwks_uri", "Issuer::jwks_uri"],
+    );
+    check(
+        [issuer().failover_jwks_uri("http://mirror.example.com/keys")],
+        "ForbiddenUrl",
+        &["failover_jwks_uri", "http://mirror.example.com/keys"],
+    );
+}
+
+#[test]
+fn one_client_fetches() {
+    let builder = Verifier::builder().issuer(issuer());
+    let builder = builder
+        .fetch(ScriptedFetch::new())
+        .http_client(|client| client);
+    let text = builder.build().unwrap_err().to_string();
+    assert!(
+        text.contains("fetch") && text.contains("http_client"),
+        "{text}"
+    );
 }
