@@ -18,6 +18,9 @@ mod multi_issuer;
 mod provider_outage;
 mod real_documents;
 mod redaction;
+mod rotation_replay;
+#[path = "../../examples/fleet/rotations.rs"]
+mod rotations;
 mod support;
 mod timing;
 mod unknown_keys;
