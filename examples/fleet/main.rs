@@ -14,6 +14,7 @@ use std::{env, fs};
 
 use portcullis::{Clock as _, SystemClock};
 
+mod figures;
 mod fleet;
 mod instance;
 mod issuer;
@@ -25,8 +26,8 @@ mod scenarios;
 mod tally;
 mod traffic;
 
+use figures::Row;
 use options::Options;
-use scenarios::Row;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
