@@ -230,11 +230,11 @@ impl History {
 
     /// How long until a request starts a scheduled fetch; zero when the next one does.
     pub(crate) fn next_refresh(&self, now: Now) -> Duration {
-        match (self.failures, self.success) {
-            (Some(failures), _) => failures.back_off.saturating_sub(age(failures.last, now)),
-            (None, Some(success)) => success.refresh_after.saturating_sub(age(success.at, now)),
-            (None, None) => Duration::ZERO,
-        }
+        let pause = self.retry_after(now).unwrap_or_default();
+        let left = self.success.map_or(Duration::ZERO, |success| {
+            success.refresh_after.saturating_sub(age(success.at, now))
+        });
+        pause.max(left)
     }
 
     /// How long until an unknown key may be asked for again.
@@ -506,5 +506,12 @@ mod tests {
         history.failed(&RULES, at(90.0), 1.0);
         history.failed(&RULES, at(91.0), 1.0);
         assert_eq!(next(&history, 91.0), 2);
+        let mut history = fetched_at_0(Some(100));
+        history.failed_aside(&RULES, at(30.0));
+        assert_eq!(
+            next(&history, 30.0),
+            50,
+            "a failure aside changes no schedule"
+        );
     }
 }

@@ -29,6 +29,9 @@ mod provider_outage;
 mod real_documents;
 mod redaction;
 mod seeds;
+mod rotation_replay;
+#[path = "../../examples/fleet/rotations.rs"]
+mod rotations;
 mod support;
 mod timing;
 mod unknown_keys;
