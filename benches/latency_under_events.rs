@@ -4,8 +4,10 @@
 //!
 //! Short rounds of every event take turns, at least 15 of each, and the medians of their percentiles
 //! are compared with those of the quiet rounds among them. There are two kinds of quiet rounds that
-//! differ in nothing but their name: what their ratio is off 1 by is noise. Ends with an error if the
-//! p99 during a flood of invented key ids is over 1.2 times the quiet one.
+//! differ in nothing but their name: what their ratio is off 1 by is noise. The flood comes from a thread
+//! that spins between two tokens, and there are rounds with such a thread and no tokens: where those are
+//! slow, the other core was not free, and the flood's row says nothing of the crate. Ends with an error if
+//! the p99 during a flood of invented key ids is over 1.2 times the quiet one.
 //!
 //! `-- --no-check` ends well whatever comes out; `-- --rounds 51` takes longer and tells more.
 #![expect(clippy::print_stdout, reason = "a benchmark talks to its reader")]
@@ -49,7 +51,7 @@ const NEW_KEYS: usize = 16;
 enum Event {
     Quiet,
     QuietAgain,
-    GoodTokens,
+    Spinning,
     Refresh,
     Rotation,
     OutageRefused,
@@ -61,7 +63,7 @@ impl Event {
     const ALL: [Self; 8] = [
         Self::Quiet,
         Self::QuietAgain,
-        Self::GoodTokens,
+        Self::Spinning,
         Self::Refresh,
         Self::Rotation,
         Self::OutageRefused,
@@ -73,7 +75,7 @@ impl Event {
         match self {
             Self::Quiet => "quiet",
             Self::QuietAgain => "quiet, the same again",
-            Self::GoodTokens => "10,000 good tokens a second elsewhere",
+            Self::Spinning => "a thread that only spins",
             Self::Refresh => "scheduled refresh, every 100 ms",
             Self::Rotation => "rotation, every 100 ms",
             Self::OutageRefused => "outage, a refused fetch every 100 ms",
@@ -113,16 +115,24 @@ fn main() -> Result<ExitCode> {
     let now = measure(Way::Now, rounds)?;
     let awaited = measure(Way::Await, rounds)?;
     println!("\nload at the end: {}", load());
-    let within = now <= GOAL && awaited <= GOAL;
+    let within = now.flood <= GOAL && awaited.flood <= GOAL;
     let verdict = if within { "within" } else { "OVER" };
     println!(
-        "p99 during the flood: {now:.3} and {awaited:.3} of the quiet p99, {verdict} the goal of {GOAL}"
+        "p99 during the flood: {:.3} and {:.3} of the quiet p99, {verdict} the goal of {GOAL}; \
+         beside a thread that only spins: {:.3} and {:.3}",
+        now.flood, awaited.flood, now.spinning, awaited.spinning,
     );
     Ok(ExitCode::from(u8::from(check && !within)))
 }
 
-/// Prints the table of one way and returns the ratio for the flood.
-fn measure(way: Way, rounds: usize) -> Result<f64> {
+/// Ratios to the quiet p99.
+struct Ratios {
+    flood: f64,
+    spinning: f64,
+}
+
+/// Prints the table of one way.
+fn measure(way: Way, rounds: usize) -> Result<Ratios> {
     let scene = Arc::new(Scene::set(way)?);
     let mut measured: Vec<Vec<Percentiles>> = vec![Vec::new(); Event::ALL.len()];
     for round in 0..rounds {
@@ -145,7 +155,10 @@ fn measure(way: Way, rounds: usize) -> Result<f64> {
     };
     let quiet: Vec<_> = measured[..2].concat();
     let floor = median(&quiet, |round| round.p99);
-    let mut flood = f64::NAN;
+    let mut ratios = Ratios {
+        flood: f64::NAN,
+        spinning: f64::NAN,
+    };
     for (event, rounds) in Event::ALL.iter().zip(&measured) {
         let ratio = median(rounds, |round| round.p99) / floor;
         println!(
@@ -155,8 +168,10 @@ fn measure(way: Way, rounds: usize) -> Result<f64> {
             median(rounds, |round| round.p99),
             median(rounds, |round| round.p999),
         );
-        if *event == Event::Flood {
-            flood = ratio;
+        match event {
+            Event::Flood => ratios.flood = ratio,
+            Event::Spinning => ratios.spinning = ratio,
+            _ => {}
         }
     }
     let p99 = |rounds: &[Percentiles]| median(rounds, |round| round.p99);
@@ -174,7 +189,7 @@ fn measure(way: Way, rounds: usize) -> Result<f64> {
         singles.iter().copied().fold(f64::INFINITY, f64::min),
         singles.iter().copied().fold(0.0, f64::max),
     );
-    Ok(flood)
+    Ok(ratios)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -335,9 +350,8 @@ impl Scene {
         let fetched = self.fetches.ended();
         match event {
             Event::Quiet | Event::QuietAgain => return true,
-            Event::GoodTokens => {
-                return at_a_rate(running, || self.verifier.verify_now(&self.good).is_ok());
-            }
+            // What the flood does besides: how much of its row is the machine's.
+            Event::Spinning => return at_a_rate(running, || true),
             Event::Flood => {
                 return at_a_rate(running, || {
                     let number = usize::try_from(self.flood.fetch_add(1, SeqCst));
