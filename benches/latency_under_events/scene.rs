@@ -1,20 +1,6 @@
-//! How long one good token takes while the keys of its issuer are in trouble.
-//!
-//! Run with: `cargo bench --bench latency_under_events --features testing`
-//!
-//! Short rounds of every event take turns, at least 15 of each, and the medians of their percentiles
-//! are compared with those of the quiet rounds among them. There are two kinds of quiet rounds that
-//! differ in nothing but their name: what their ratio is off 1 by is noise. Ends with an error if the
-//! p99 during a flood of invented key ids is over 1.2 times the quiet one.
-//!
-//! `-- --no-check` ends well whatever comes out; `-- --rounds 51` takes longer and tells more.
-#![expect(clippy::print_stdout, reason = "a benchmark talks to its reader")]
-#![expect(clippy::disallowed_methods, reason = "a benchmark reads the time")]
-#![expect(clippy::indexing_slicing, reason = "a benchmark may panic")]
+//! An issuer in trouble, and a verifier that trusts it.
 
-use std::error::Error;
 use std::hint::spin_loop;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -29,12 +15,8 @@ use portcullis::{
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 
-type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
+use crate::{Percentiles, Result};
 
-/// The most that the p99 during a flood may be of the quiet p99.
-const GOAL: f64 = 1.2;
-const LEAST_ROUNDS: usize = 15;
-const ROUND: Duration = Duration::from_millis(300);
 /// Between two refreshes, rotations or failed fetches in a round, so that each has some: ten times as
 /// often as the rules ever let one issuer be asked, which is once a second.
 const PACE: Duration = Duration::from_millis(100);
@@ -44,12 +26,15 @@ const INVENTED: usize = 16_384;
 /// Keys that take turns. One comes back only when its grace of an hour is over.
 const NEW_KEYS: usize = 16;
 
+/// How long good tokens are verified in a round.
+pub(crate) const ROUND: Duration = Duration::from_millis(300);
+
 /// What happens in a round, on the other core.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Event {
+pub(crate) enum Event {
     Quiet,
     QuietAgain,
-    GoodTokens,
+    Spinning,
     Refresh,
     Rotation,
     OutageRefused,
@@ -58,10 +43,10 @@ enum Event {
 }
 
 impl Event {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Quiet,
         Self::QuietAgain,
-        Self::GoodTokens,
+        Self::Spinning,
         Self::Refresh,
         Self::Rotation,
         Self::OutageRefused,
@@ -69,11 +54,11 @@ impl Event {
         Self::Flood,
     ];
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Quiet => "quiet",
             Self::QuietAgain => "quiet, the same again",
-            Self::GoodTokens => "10,000 good tokens a second elsewhere",
+            Self::Spinning => "a thread that only spins",
             Self::Refresh => "scheduled refresh, every 100 ms",
             Self::Rotation => "rotation, every 100 ms",
             Self::OutageRefused => "outage, a refused fetch every 100 ms",
@@ -85,7 +70,7 @@ impl Event {
 
 /// How the good token is verified.
 #[derive(Clone, Copy, Debug)]
-enum Way {
+pub(crate) enum Way {
     /// On a thread without a runtime; fetches run on another.
     Now,
     /// On a runtime of one thread that also runs the fetches. What the runtime does between two
@@ -93,121 +78,8 @@ enum Way {
     Await,
 }
 
-fn main() -> Result<ExitCode> {
-    let mut check = true;
-    let mut rounds = 21;
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        match argument.as_str() {
-            "--bench" => {} // cargo says so
-            "--no-check" => check = false,
-            "--rounds" => rounds = arguments.next().ok_or("--rounds needs a number")?.parse()?,
-            other => return Err(format!("unknown argument {other}").into()),
-        }
-    }
-    if rounds < LEAST_ROUNDS {
-        return Err(format!("at least {LEAST_ROUNDS} rounds").into());
-    }
-
-    machine();
-    let now = measure(Way::Now, rounds)?;
-    let awaited = measure(Way::Await, rounds)?;
-    println!("\nload at the end: {}", load());
-    let within = now <= GOAL && awaited <= GOAL;
-    let verdict = if within { "within" } else { "OVER" };
-    println!(
-        "p99 during the flood: {now:.3} and {awaited:.3} of the quiet p99, {verdict} the goal of {GOAL}"
-    );
-    Ok(ExitCode::from(u8::from(check && !within)))
-}
-
-/// Prints the table of one way and returns the ratio for the flood.
-fn measure(way: Way, rounds: usize) -> Result<f64> {
-    let scene = Arc::new(Scene::set(way)?);
-    let mut measured: Vec<Vec<Percentiles>> = vec![Vec::new(); Event::ALL.len()];
-    for round in 0..rounds {
-        // Another one begins each time, so that none always follows the same noise.
-        for turn in 0..Event::ALL.len() {
-            let index = (round + turn) % Event::ALL.len();
-            measured[index].push(scene.round(Event::ALL[index])?);
-        }
-    }
-
-    let name = match way {
-        Way::Now => "`verify_now`",
-        Way::Await => "`verify`, on the one thread that also fetches",
-    };
-    println!("\n{name}: medians of {rounds} rounds of {ROUND:?}, RS256\n");
-    println!("| event on the other core | p50 µs | p99 µs | p99 / quiet | p99.9 µs |");
-    println!("|---|---|---|---|---|");
-    let median = |rounds: &[Percentiles], pick: fn(&Percentiles) -> f64| {
-        median(rounds.iter().map(pick).collect())
-    };
-    let quiet: Vec<_> = measured[..2].concat();
-    let floor = median(&quiet, |round| round.p99);
-    let mut flood = f64::NAN;
-    for (event, rounds) in Event::ALL.iter().zip(&measured) {
-        let ratio = median(rounds, |round| round.p99) / floor;
-        println!(
-            "| {} | {:.1} | {:.1} | {ratio:.3} | {:.1} |",
-            event.name(),
-            median(rounds, |round| round.p50),
-            median(rounds, |round| round.p99),
-            median(rounds, |round| round.p999),
-        );
-        if *event == Event::Flood {
-            flood = ratio;
-        }
-    }
-    let p99 = |rounds: &[Percentiles]| median(rounds, |round| round.p99);
-    let (first, second) = quiet.split_at(rounds);
-    let (early, late): (Vec<_>, Vec<_>) = (
-        [&first[..rounds / 2], &second[..rounds / 2]].concat(),
-        [&first[rounds / 2..], &second[rounds / 2..]].concat(),
-    );
-    let singles: Vec<_> = quiet.iter().map(|round| round.p99).collect();
-    println!(
-        "\nquiet against itself: alternating halves {:.3}, later against earlier {:.3}; \
-         p99 of single rounds {:.1} to {:.1} µs",
-        p99(second) / p99(first),
-        p99(&late) / p99(&early),
-        singles.iter().copied().fold(f64::INFINITY, f64::min),
-        singles.iter().copied().fold(0.0, f64::max),
-    );
-    Ok(flood)
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Percentiles {
-    p50: f64,
-    p99: f64,
-    p999: f64,
-}
-
-impl Percentiles {
-    /// Of nanoseconds, in microseconds.
-    fn of(mut nanos: Vec<u32>) -> Self {
-        nanos.sort_unstable();
-        let at = |of_1000: usize| f64::from(nanos[(nanos.len() - 1) * of_1000 / 1_000]) / 1_000.0;
-        Self {
-            p50: at(500),
-            p99: at(990),
-            p999: at(999),
-        }
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() % 2 {
-        0 => f64::midpoint(values[middle - 1], values[middle]),
-        _ => values[middle],
-    }
-}
-
 /// An issuer, a verifier that trusts it, and the tokens.
-struct Scene {
+pub(crate) struct Scene {
     issuer: TestIssuer,
     verifier: Verifier,
     clock: Shifted,
@@ -223,7 +95,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn set(way: Way) -> Result<Self> {
+    pub(crate) fn set(way: Way) -> Result<Self> {
         let mut builder = match way {
             Way::Now => {
                 let mut builder = Builder::new_multi_thread();
@@ -279,7 +151,7 @@ impl Scene {
     }
 
     /// Measures one round, with the event under way before it and after it.
-    fn round(self: &Arc<Self>, event: Event) -> Result<Percentiles> {
+    pub(crate) fn round(self: &Arc<Self>, event: Event) -> Result<Percentiles> {
         // From the same state each time: fresh keys, none in its grace, no failure.
         self.issuer.recover();
         self.clock.advance(Duration::from_secs(60));
@@ -335,9 +207,8 @@ impl Scene {
         let fetched = self.fetches.ended();
         match event {
             Event::Quiet | Event::QuietAgain => return true,
-            Event::GoodTokens => {
-                return at_a_rate(running, || self.verifier.verify_now(&self.good).is_ok());
-            }
+            // What the flood does besides: how much of its row is the machine's.
+            Event::Spinning => return at_a_rate(running, || true),
             Event::Flood => {
                 return at_a_rate(running, || {
                     let number = usize::try_from(self.flood.fetch_add(1, SeqCst));
@@ -469,20 +340,4 @@ impl Observer for Fetches {
             self.0.fetch_add(1, SeqCst);
         }
     }
-}
-
-fn machine() {
-    let cores = thread::available_parallelism().map_or(0, usize::from);
-    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = information
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
-        .map_or("unknown", |(_, model)| model);
-    println!("{cores} cores, {model}; load at the beginning: {}", load());
-}
-
-fn load() -> String {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let averages: Vec<_> = load.split(' ').take(3).collect();
-    averages.join(" ")
 }
