@@ -180,6 +180,9 @@ async fn converse(stream: TcpStream, answers: Arc<Answers>) {
 struct Door {
     address: SocketAddr,
     state: Option<DoorState>,
+    /// Bound all the time, so that no other socket of this machine is given the port between one of
+    /// ours and the next. Only Linux lets two sockets have a port of which one listens.
+    _place: Option<TcpSocket>,
 }
 
 enum DoorState {
@@ -190,10 +193,17 @@ enum DoorState {
 
 impl Door {
     fn open(address: SocketAddr) -> io::Result<Self> {
-        let listener = bind(address)?.listen(BACKLOG)?;
+        let mut socket = bind(address)?;
+        let address = socket.local_addr()?;
+        let mut place = None;
+        if cfg!(target_os = "linux") {
+            place = Some(socket);
+            socket = bind(address)?;
+        }
         Ok(Self {
-            address: listener.local_addr()?,
-            state: Some(DoorState::Open(listener)),
+            address,
+            state: Some(DoorState::Open(socket.listen(BACKLOG)?)),
+            _place: place,
         })
     }
 
