@@ -210,7 +210,7 @@ impl Door {
     fn close(&mut self) -> io::Result<()> {
         if !matches!(self.state, Some(DoorState::Closed(_))) {
             self.state = None;
-            self.state = Some(DoorState::Closed(bind(self.address)?));
+            self.state = Some(DoorState::Closed(bind_again(self.address)?));
         }
         Ok(())
     }
@@ -219,7 +219,7 @@ impl Door {
         self.state = Some(match self.state.take() {
             Some(DoorState::Open(listener)) => DoorState::Open(listener),
             Some(DoorState::Closed(socket)) => DoorState::Open(socket.listen(BACKLOG)?),
-            None => DoorState::Open(bind(self.address)?.listen(BACKLOG)?),
+            None => DoorState::Open(bind_again(self.address)?.listen(BACKLOG)?),
         });
         Ok(())
     }
@@ -248,5 +248,20 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// Binds a port whose listener has just been closed. A process that another test is starting has a
+/// copy of every descriptor until it runs its program, and keeps the listener alive for so long.
+fn bind_again(address: SocketAddr) -> io::Result<TcpSocket> {
+    for _ in 0..BIND_ATTEMPTS {
+        match bind(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => thread::sleep(BIND_PAUSE),
+            bound => return bound,
+        }
+    }
+    bind(address)
+}
+
+/// Two seconds in all, for a machine that is busy.
+const BIND_ATTEMPTS: u32 = 1_000;
+const BIND_PAUSE: Duration = Duration::from_millis(2);
 const BACKLOG: u32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
