@@ -14,7 +14,7 @@
 //! comes from a token. The age does not move by itself: call `status()` in the readiness probe, or
 //! when metrics are read.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
@@ -64,15 +64,20 @@ pub(crate) fn record(event: &Event<'_>) {
 }
 
 /// The age of an issuer's keys, as somebody looks at it.
-pub(crate) fn key_age(issuer: &Arc<str>, at_hand: Option<Duration>) {
+pub(crate) fn key_age(issuer: &str, at_hand: Option<Duration>) {
     if let Some(at_hand) = at_hand {
-        age(issuer.to_string(), at_hand);
+        guarded(|| age(issuer.to_owned(), at_hand));
     }
 }
 
-/// How many callers wait for an issuer's keys.
-pub(crate) fn waiters(issuer: &Arc<str>, count: usize) {
-    gauge!("portcullis_key_waiters", "issuer" => issuer.to_string()).set(number(count));
+/// One more or one fewer caller waits for an issuer's keys.
+pub(crate) fn waiters(issuer: &str, change: f64) {
+    guarded(|| gauge!("portcullis_key_waiters", "issuer" => issuer.to_owned()).increment(change));
+}
+
+/// A recorder is the service's code, and may be called while a caller is dropped after a panic.
+fn guarded(record: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(record));
 }
 
 fn refresh(issuer: &str, outcome: &'static str, took: Duration) {
@@ -125,8 +130,10 @@ mod tests {
             });
             record(&Event::UnknownKeyRefused { issuer });
             record(&Event::JwksUriChanged { issuer });
-            waiters(&Arc::from(issuer), 4);
-            key_age(&Arc::from(issuer), None);
+            waiters(issuer, 1.0);
+            waiters(issuer, 1.0);
+            waiters(issuer, -1.0);
+            key_age(issuer, None);
         });
         let mut lines: Vec<_> = snapshotter
             .snapshot()
@@ -154,7 +161,7 @@ mod tests {
                 r#"portcullis_key_refreshes_total ["failover"] 1"#,
                 r#"portcullis_key_refreshes_total ["failure"] 1"#,
                 r#"portcullis_key_refreshes_total ["success"] 1"#,
-                r#"portcullis_key_waiters [] 4"#,
+                r#"portcullis_key_waiters [] 1"#,
                 r#"portcullis_keys ["in_grace"] 2"#,
                 r#"portcullis_keys ["published"] 3"#,
                 r#"portcullis_unknown_key_refusals_total [] 1"#,

@@ -66,6 +66,11 @@ pub(crate) fn without_credentials(text: &str) -> &str {
     }
 }
 
+/// Whether a text is a URL with a user name or password.
+pub(crate) fn has_userinfo(text: &str) -> bool {
+    without_credentials(text).starts_with('@') && text.contains("://")
+}
+
 /// What is fit to be shown of a text that was meant as a URL and is perhaps none: nothing up to an `@`,
 /// wherever it stands, and nothing from a `?` or `#` on.
 #[cfg(feature = "remote")]
@@ -113,6 +118,7 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(without_credentials(text), shown);
+            assert_eq!(has_userinfo(text), shown.starts_with('@'));
         }
     }
 

@@ -29,6 +29,16 @@ pub enum BuildError {
     /// An issuer is empty or blank.
     #[error("issuer is empty; give the exact value of the tokens' iss claim")]
     EmptyIssuer,
+    /// An issuer is a URL with a user name or password.
+    #[error(
+        "issuer {:?} has a user name or password, which would stand in every log; \
+         give the exact value of the tokens' iss claim",
+        Configured(issuer)
+    )]
+    IssuerWithCredentials {
+        /// The issuer without them.
+        issuer: String,
+    },
     /// An issuer or a JWK Set address is not a URL that may be fetched.
     #[error(
         "{what}{} of issuer {:?} cannot be fetched: {problem}",
@@ -96,7 +106,7 @@ pub enum BuildError {
     EmptyName {
         /// The issuer.
         issuer: String,
-        /// Which value: `"a required claim"` or `"the token type"`.
+        /// Which value: `"a required claim"`, `"the token type"` or `"the path of jwks_file"`.
         what: &'static str,
     },
     /// No key of a fixed key set serves an algorithm that is allowed.
@@ -195,6 +205,7 @@ impl BuildError {
             Self::NoAlgorithms { .. } => "NoAlgorithms",
             Self::LeewayTooLong { .. } => "LeewayTooLong",
             Self::ZeroMaxTokenAge { .. } => "ZeroMaxTokenAge",
+            Self::IssuerWithCredentials { .. } => "IssuerWithCredentials",
             Self::EmptyName { .. } => "EmptyName",
             Self::NoKeyForAlgorithms { .. } => "NoKeyForAlgorithms",
             Self::TooManyNamelessKeys { .. } => "TooManyNamelessKeys",

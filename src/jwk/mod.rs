@@ -127,6 +127,12 @@ impl VerificationKey {
         &self.material
     }
 
+    /// Whether the two are one key, whatever they are called.
+    #[cfg(feature = "remote")]
+    pub(crate) fn has_material_of(&self, other: &Self) -> bool {
+        self.material == other.material
+    }
+
     /// Whether the two have one name and one material.
     #[cfg(any(test, feature = "remote"))]
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {

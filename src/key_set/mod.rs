@@ -217,11 +217,18 @@ impl KeySet {
         }
     }
 
-    /// The same set without these keys.
+    /// Whether this key is here, under whatever name.
+    #[cfg(feature = "remote")]
+    pub(crate) fn has_material_of(&self, key: &VerificationKey) -> bool {
+        let mut keys = self.0.keys.iter();
+        keys.any(|(_, other)| other.has_material_of(key))
+    }
+
+    /// The same set without these keys, whatever they are called here.
     #[cfg(feature = "remote")]
     pub(crate) fn without(&self, keys: &[Arc<VerificationKey>]) -> Self {
         let (left, skipped) = (self.0.keys.iter(), self.0.skipped.clone());
-        let left = left.filter(|(_, key)| !keys.iter().any(|other| other.is_same_as(key)));
+        let left = left.filter(|(_, key)| !keys.iter().any(|other| other.has_material_of(key)));
         Self::collect(left.cloned().collect(), skipped, self.0.naming)
     }
 

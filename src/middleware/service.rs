@@ -74,6 +74,27 @@ where
 /// [RFC 6750 §2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3) has it; §2 forbids more than
 /// one way at once. It is never read: addresses are logged.
 fn has_query_token(uri: &Uri) -> bool {
-    let mut members = uri.query().unwrap_or_default().split('&');
-    members.any(|member| member.split('=').next() == Some("access_token"))
+    let members = uri.query().unwrap_or_default().split('&');
+    let mut names = members.map(|member| member.split('=').next().unwrap_or_default());
+    names.any(|name| percent_decoded(name.as_bytes()).eq(*b"access_token"))
+}
+
+/// What a form decodes a name to ([RFC 3986 §2.1](https://www.rfc-editor.org/rfc/rfc3986#section-2.1)).
+fn percent_decoded(mut text: &[u8]) -> impl Iterator<Item = u8> {
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    std::iter::from_fn(move || {
+        let (first, rest) = text.split_first()?;
+        if let (b'%', [high, low, after @ ..]) = (first, rest)
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        {
+            text = after;
+            return Some(high << 4 | low);
+        }
+        text = rest;
+        Some(*first)
+    })
 }

@@ -146,7 +146,7 @@ impl History {
     pub(crate) fn decide(&self, rules: &KeyRefresh, now: Now) -> Decision {
         let fetch_is_due = self
             .failures
-            .is_none_or(|failures| age(failures.last, now) >= failures.back_off);
+            .is_none_or(|failures| age(failures.last, now) >= self.pause(rules, failures, now));
         let Some(success) = self.success else {
             return if fetch_is_due {
                 Decision::Wait
@@ -229,8 +229,8 @@ impl History {
     }
 
     /// How long until a request starts a scheduled fetch; zero when the next one does.
-    pub(crate) fn next_refresh(&self, now: Now) -> Duration {
-        let pause = self.retry_after(now).unwrap_or_default();
+    pub(crate) fn next_refresh(&self, rules: &KeyRefresh, now: Now) -> Duration {
+        let pause = self.retry_after(rules, now).unwrap_or_default();
         let left = self.success.map_or(Duration::ZERO, |success| {
             success.refresh_after.saturating_sub(age(success.at, now))
         });
@@ -244,9 +244,20 @@ impl History {
     }
 
     /// How long until a scheduled fetch is due after failures.
-    pub(crate) fn retry_after(&self, now: Now) -> Option<Duration> {
-        self.failures
-            .map(|failures| failures.back_off.saturating_sub(age(failures.last, now)))
+    pub(crate) fn retry_after(&self, rules: &KeyRefresh, now: Now) -> Option<Duration> {
+        self.failures.map(|failures| {
+            let pause = self.pause(rules, failures, now);
+            pause.saturating_sub(age(failures.last, now))
+        })
+    }
+
+    /// The pause after the last failure: one that grew long while keys were usable must not keep
+    /// their successors away once they are not.
+    fn pause(&self, rules: &KeyRefresh, failures: Failures, now: Now) -> Duration {
+        match self.age(now) {
+            Some(age) if age < rules.stale_if_error => failures.back_off,
+            _ => failures.back_off.min(rules.max_back_off),
+        }
     }
 }
 
@@ -355,7 +366,9 @@ mod tests {
             for _ in 0..1_000 {
                 history.failed(&RULES, at(1.0), 1.0);
             }
-            history.retry_after(at(1.0)).map(|pause| pause.as_secs())
+            history
+                .retry_after(&RULES, at(1.0))
+                .map(|pause| pause.as_secs())
         };
         assert_eq!(after_many(History::default()), Some(60));
         assert_eq!(after_many(fetched_at_0(Some(100))), Some(60));
@@ -370,7 +383,7 @@ mod tests {
         check(&history, 1.0, Decision::Wait);
         history.succeeded(&RULES, at(1.0), None, MIDDLE);
         check(&history, 1.0, Decision::Use);
-        assert_eq!(history.retry_after(at(1.0)), None);
+        assert_eq!(history.retry_after(&RULES, at(1.0)), None);
     }
 
     #[track_caller]
@@ -439,11 +452,11 @@ mod tests {
             check(&history, now, Decision::UseAndRefresh);
             history.failed(&RULES, at(now), 1.0);
             check(&history, now + 0.1, Decision::Use);
-            now += history.retry_after(at(now)).unwrap().as_secs_f64();
+            now += history.retry_after(&RULES, at(now)).unwrap().as_secs_f64();
             attempts += 1;
         }
         check(&history, 86_399.9, Decision::Use);
-        check(&history, 86_400.0, Decision::Refuse);
+        check(&history, 86_400.0, Decision::Wait);
         assert_eq!(
             attempts, 102,
             "ten while it doubles to a quarter of an hour, then each quarter"
@@ -451,13 +464,30 @@ mod tests {
     }
 
     #[test]
+    fn a_long_pause_ends_when_keys_are_not_usable_any_more() {
+        let mut history = fetched_at_0(Some(3_600));
+        for _ in 0..20 {
+            history.failed(&RULES, at(86_399.0), 1.0);
+        }
+        check(&history, 86_399.9, Decision::Use);
+        check(&history, 86_458.9, Decision::Refuse);
+        check(&history, 86_459.0, Decision::Wait);
+    }
+
+    #[test]
     fn a_pause_after_a_failure_is_never_under_the_first() {
         let mut history = History::default();
         history.failed(&RULES, at(0.0), 0.0);
-        assert_eq!(history.retry_after(at(0.0)), Some(Duration::from_secs(1)));
+        assert_eq!(
+            history.retry_after(&RULES, at(0.0)),
+            Some(Duration::from_secs(1))
+        );
         history.failed(&RULES, at(0.0), 0.0);
         history.failed(&RULES, at(0.0), 0.0);
-        assert_eq!(history.retry_after(at(0.0)), Some(Duration::from_secs(2)));
+        assert_eq!(
+            history.retry_after(&RULES, at(0.0)),
+            Some(Duration::from_secs(2))
+        );
     }
 
     #[test]
@@ -498,7 +528,7 @@ mod tests {
 
     #[test]
     fn the_next_refresh_is_after_the_share_of_the_lifetime_or_the_pause() {
-        let next = |history: &History, seconds| history.next_refresh(at(seconds)).as_secs();
+        let next = |history: &History, seconds| history.next_refresh(&RULES, at(seconds)).as_secs();
         assert_eq!(next(&History::default(), 0.0), 0);
         let mut history = fetched_at_0(Some(100));
         assert_eq!(next(&history, 30.0), 50);

@@ -2,9 +2,11 @@
 //! fetches that replace it.
 //!
 //! [`freshness`] decides when, [`state`] what an answer changes, [`source`] makes one trip to the
-//! keys, [`refresh`] sees to it that there is one at a time, and this module is what a verifier asks.
+//! keys, [`refresh`] sees to it that there is one at a time, [`landing`] that each has an end, and this
+//! module is what a verifier asks.
 
 mod freshness;
+mod landing;
 mod refresh;
 mod seed;
 mod settings;
@@ -60,10 +62,11 @@ struct Shared {
 pub(crate) type Fetched = Result<(), FetchError>;
 
 /// Why there are no keys to use right now.
-#[derive(Debug)]
 pub(crate) enum NoKeys {
     /// A fetch may bring some: wait for it.
     Wait,
+    /// These are long stale: a key that is among them is used after a fetch at the earliest.
+    Join(Snapshot),
     /// No fetch is due, or the one that was waited for failed.
     Refuse(FetchError),
 }
@@ -94,25 +97,14 @@ impl Snapshot {
         self.state.candidates(header)
     }
 
-    /// The fetch that was made for this key has brought this snapshot, without it. An error if that
-    /// is not the issuer's own word.
-    pub(crate) fn lacks(&self, key_id: Option<&str>) -> Result<(), FetchError> {
-        if let Some(error) = &self.state.last_error {
-            return Err(error.clone());
-        }
-        if let Some(key_id) = key_id {
-            self.state.absent.insert(key_id);
-        }
-        Ok(())
-    }
-
-    fn is_known_to_lack(&self, key_id: Option<&str>) -> bool {
-        key_id.is_some_and(|key_id| self.state.absent.contains(key_id))
+    /// Why this is not the issuer's own word on which keys there are, if it is not.
+    pub(crate) fn last_error(&self) -> Option<&FetchError> {
+        self.state.last_error.as_ref()
     }
 
     /// The refusal when there are no usable keys and no fetch is due.
-    fn cooling_down(&self, now: Now) -> FetchError {
-        let retry_after = self.state.history.retry_after(now);
+    fn cooling_down(&self, rules: &KeyRefresh, now: Now) -> FetchError {
+        let retry_after = self.state.history.retry_after(rules, now);
         FetchError::with_retry_after(FetchErrorKind::CoolingDown, retry_after)
     }
 
@@ -141,22 +133,21 @@ impl RemoteKeySet {
     /// if it is not there. `waited` is what a fetch came to that this request has already waited for,
     /// so that it waits for one at most.
     pub(crate) fn current(&self, now: Now, waited: Option<&Fetched>) -> Result<Snapshot, NoKeys> {
+        let rules = &self.0.config.rules;
         let mut snapshot = self.snapshot(now);
-        match (
-            snapshot.state.history.decide(&self.0.config.rules, now),
-            waited,
-        ) {
+        match (snapshot.state.history.decide(rules, now), waited) {
             (Decision::Use, _) | (Decision::JoinThenUse, Some(_)) => Ok(snapshot),
             (Decision::UseAndRefresh, _) => {
                 snapshot.refresh_is_due = true;
                 Ok(snapshot)
             }
-            (Decision::JoinThenUse | Decision::Wait, None) => Err(NoKeys::Wait),
+            (Decision::JoinThenUse, None) => Err(NoKeys::Join(snapshot)),
+            (Decision::Wait, None) => Err(NoKeys::Wait),
             (Decision::Wait | Decision::Refuse, Some(Err(error))) => {
                 Err(NoKeys::Refuse(error.clone()))
             }
             (Decision::Wait | Decision::Refuse, _) => {
-                Err(NoKeys::Refuse(snapshot.cooling_down(now)))
+                Err(NoKeys::Refuse(snapshot.cooling_down(rules, now)))
             }
         }
     }
@@ -184,7 +175,9 @@ impl RemoteKeySet {
     /// Starts a fetch that nobody waits for, if there is a runtime to run it on; otherwise it stays
     /// due for the next call that has one.
     pub(crate) fn request_refresh(&self, reason: Reason) {
-        drop(refresh::join(&self.0, reason));
+        if !refresh::is_in_air(&self.0, self.0.config.clock.now()) {
+            drop(refresh::join(&self.0, reason));
+        }
     }
 
     /// A signature did not match under a key that is there: the key may have been replaced under its
@@ -199,27 +192,17 @@ impl RemoteKeySet {
         }
     }
 
-    /// What a request is to do about a key that is not in its snapshot.
-    pub(crate) fn decide_unknown_key(
-        &self,
-        snapshot: &Snapshot,
-        key_id: Option<&str>,
-        now: Now,
-    ) -> UnknownKey {
+    /// What a request is to do about a key that is not in its snapshot. Starts no scheduled fetch:
+    /// a token with an invented key is no use of keys.
+    pub(crate) fn decide_unknown_key(&self, snapshot: &Snapshot, now: Now) -> UnknownKey {
         let state = &snapshot.state;
-        let decision = state.history.decide_unknown_key(now);
-        if decision == UnknownKey::Fetch {
-            // In the place of a background fetch that is due, which may be answered by a cache.
-            return decision;
-        }
-        self.refresh_if_due(snapshot);
-        match decision {
+        match state.history.decide_unknown_key(now) {
+            UnknownKey::Fetch => UnknownKey::Fetch,
             // Keys are on their way, or have come since this request looked.
-            _ if refresh::is_in_air(&self.0) || !Arc::ptr_eq(state, &self.0.state.load()) => {
+            _ if refresh::is_in_air(&self.0, now) || !Arc::ptr_eq(state, &self.0.state.load()) => {
                 UnknownKey::Fetch
             }
             UnknownKey::Unknown if state.last_error.is_some() => UnknownKey::Unavailable,
-            UnknownKey::Unavailable if snapshot.is_known_to_lack(key_id) => UnknownKey::Unknown,
             decision => decision,
         }
     }
@@ -288,31 +271,36 @@ impl RemoteKeySet {
     /// How long until a scheduled fetch is due.
     pub(crate) fn next_refresh(&self) -> Duration {
         let now = self.0.config.clock.now();
-        self.0.state.load().history.next_refresh(now)
+        self.0
+            .state
+            .load()
+            .history
+            .next_refresh(&self.0.config.rules, now)
     }
 
-    /// Fetches anew, with a fetch that starts after this call.
+    /// Fetches anew, with a fetch that starts after this call, and from the issuer itself.
     pub(crate) async fn fetch_now(&self) -> Fetched {
         let longest = self.0.config.rules.fetch_deadline.saturating_mul(2);
-        let mut is_first = true;
+        let mut may_be_older = true;
         loop {
-            let flight = match refresh::join(&self.0, Reason::Operator) {
+            let (flight, is_new) = match refresh::join(&self.0, Reason::Operator) {
                 None => return refresh::landed(None, longest).await,
-                Some(Boarding::Started(flight) | Boarding::Landed(flight)) => {
-                    return refresh::landed(Some(flight), longest).await;
+                Some(Boarding::Joined(flight)) => {
+                    let is_new = !may_be_older && flight.reason == Reason::Operator;
+                    (flight, is_new)
                 }
-                // Another call's that started after this one.
-                Some(Boarding::Joined(flight))
-                    if !is_first && flight.reason == Reason::Operator =>
-                {
-                    return refresh::landed(Some(flight), longest).await;
-                }
-                Some(Boarding::Joined(flight)) => flight,
+                Some(Boarding::Started(flight) | Boarding::Landed(flight)) => (flight, true),
             };
-            is_first = false;
-            // What it comes to may be from before this call.
-            let _ = refresh::landed(Some(flight), longest).await;
+            match refresh::landed(Some(flight), longest).await {
+                Ok(()) if is_new => break,
+                Err(error) if is_new || error.kind() == FetchErrorKind::NoRuntime => {
+                    return Err(error);
+                }
+                Ok(()) | Err(_) => may_be_older = false,
+            }
         }
+        // The failover's word does not say which keys the issuer has withdrawn.
+        self.0.state.load().last_error.clone().map_or(Ok(()), Err)
     }
 
     pub(crate) fn status(&self, now: Now) -> RemoteStatus {
@@ -327,7 +315,7 @@ impl RemoteKeySet {
             age,
             keys: state.published.clone(),
             in_grace: state.in_grace().clone(),
-            next_refresh: state.history.next_refresh(now),
+            next_refresh: state.history.next_refresh(&self.0.config.rules, now),
             last_error: state.last_error.clone(),
             metadata_error: state.metadata_error().cloned(),
         }

@@ -5,17 +5,18 @@
 //! records an outcome and lets the waiters go.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use super::freshness::{Decision, UnknownKey, age};
+use super::freshness::{Decision, UnknownKey};
+use super::landing::Landing;
 use super::settings::KeyRefresh;
 use super::source::{self, KeySource};
-use super::state::{Answer, State};
+use super::state::State;
 use super::{Fetched, Reason, Shared};
 use crate::clock::Now;
 use crate::error::{FetchError, FetchErrorKind};
@@ -25,23 +26,28 @@ use crate::event::Event;
 #[derive(Default)]
 pub(super) struct Flights {
     air: Mutex<Air>,
+    /// When the flight in the air started, in milliseconds of monotonic time and one; 0 for none. For
+    /// those that only look.
+    pub(super) in_air_since: AtomicU64,
     waiters: AtomicUsize,
 }
 
 #[derive(Default)]
-struct Air {
-    flight: Option<Flight>,
+pub(super) struct Air {
+    pub(super) flight: Option<Flight>,
+    /// The flight has been reported as lost, and is still held by a thread that hangs.
+    pub(super) is_overdue: bool,
     /// The runtime of the last call that had one, for calls that have none.
-    runtime: Option<Handle>,
+    pub(super) runtime: Option<Handle>,
 }
 
 /// A fetch under way.
 #[derive(Clone)]
 pub(crate) struct Flight {
     pub(super) reason: Reason,
-    started: Now,
+    pub(super) started: Now,
     /// What it will come to; `None` while it is in the air.
-    outcome: watch::Receiver<Option<Fetched>>,
+    pub(super) outcome: watch::Receiver<Option<Fetched>>,
 }
 
 /// How a caller came to a flight.
@@ -54,7 +60,22 @@ pub(super) enum Boarding {
     Landed(Flight),
 }
 
+/// A flight that should have landed long ago, for an event.
+struct Lost {
+    took: Duration,
+    age: Option<Duration>,
+    error: FetchError,
+}
+
 impl Boarding {
+    fn landed(reason: Reason, now: Now, error: Option<FetchError>) -> Self {
+        Self::Landed(Flight {
+            reason,
+            started: now,
+            outcome: watch::channel(Some(error.map_or(Ok(()), Err))).1,
+        })
+    }
+
     pub(super) fn flight(self) -> Flight {
         match self {
             Self::Joined(flight) | Self::Started(flight) | Self::Landed(flight) => flight,
@@ -63,19 +84,39 @@ impl Boarding {
 }
 
 impl Flights {
-    fn air(&self) -> MutexGuard<'_, Air> {
+    pub(super) fn air(&self) -> MutexGuard<'_, Air> {
         // No code panics while it is held, so a poisoned lock still guards a sound value.
         self.air.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether keys are on their way.
-pub(super) fn is_in_air(shared: &Shared) -> bool {
-    shared.flights.air().flight.is_some()
+/// Whether keys are on their way, for all that is known. Takes no lock.
+pub(super) fn is_in_air(shared: &Shared, now: Now) -> bool {
+    let since = shared.flights.in_air_since.load(Ordering::Acquire);
+    let longest = u64::try_from(shared.longest_flight().as_millis()).unwrap_or(u64::MAX);
+    since != 0 && milliseconds(now).saturating_sub(since) < longest
+}
+
+pub(super) fn milliseconds(now: Now) -> u64 {
+    u64::try_from(now.monotonic.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The flight in the air, or a new one. `None` when there is no runtime to start it on.
 pub(super) fn join(shared: &Arc<Shared>, reason: Reason) -> Option<Boarding> {
+    let mut lost = None;
+    let boarding = board(shared, reason, &mut lost);
+    if let Some(Lost { took, age, error }) = lost {
+        shared.config.events.emit(&Event::RefreshFailed {
+            issuer: &shared.config.issuer,
+            took,
+            age,
+            error: &error,
+        });
+    }
+    boarding
+}
+
+fn board(shared: &Arc<Shared>, reason: Reason, lost: &mut Option<Lost>) -> Option<Boarding> {
     let now = shared.config.clock.now();
     let reads_a_file = matches!(shared.config.source, KeySource::File(_));
     let (runtime, landing, flight) = {
@@ -84,32 +125,34 @@ pub(super) fn join(shared: &Arc<Shared>, reason: Reason) -> Option<Boarding> {
             air.runtime = Some(current);
         }
         if let Some(flight) = &air.flight {
-            // Nobody drives the task of a runtime that stands still, so its deadline never passes. A
-            // thread ends by itself.
-            if reads_a_file || age(flight.started, now) < shared.longest_flight() {
+            // Monotonic, as the deadline is: a step of the wall clock loses no flight.
+            let took = now.monotonic.saturating_sub(flight.started.monotonic);
+            if took < shared.longest_flight() {
                 return Some(Boarding::Joined(flight.clone()));
             }
-            let lost = FetchError::new(FetchErrorKind::Aborted);
-            let reason = flight.reason;
+            let reason_of_lost = flight.reason;
+            if !air.is_overdue {
+                *lost = Some(shared.lose(&air, reason_of_lost, took, now));
+            }
+            // Nobody drives the task of a runtime that stands still, so its deadline never passes; a
+            // thread that hangs is not joined by a second one.
+            air.is_overdue = reads_a_file;
+            if reads_a_file {
+                let error = FetchError::new(FetchErrorKind::Aborted);
+                return Some(Boarding::landed(reason, now, Some(error)));
+            }
             air.flight = None;
-            shared.change(&air, |state| {
-                state.reject(lost, reason, &shared.config.rules, now, random());
-            });
+            shared.flights.in_air_since.store(0, Ordering::Release);
         }
         let state = shared.state.load();
         if !state.is_fetch_due(reason, &shared.config.rules, now) {
-            let outcome = state.last_error.clone().map_or(Ok(()), Err);
-            return Some(Boarding::Landed(Flight {
-                reason,
-                started: now,
-                outcome: watch::channel(Some(outcome)).1,
-            }));
+            return Some(Boarding::landed(reason, now, state.last_error.clone()));
         }
         let runtime = match reads_a_file {
             true => None,
             false => Some(air.runtime.clone()?),
         };
-        let (landing, flight) = Landing::board(shared, &mut air, reason, now);
+        let (landing, flight) = Landing::take_off(shared, &mut air, reason, now);
         shared.change(&air, |state| match reason {
             Reason::UnknownKey => state
                 .history
@@ -136,7 +179,7 @@ pub(super) fn join(shared: &Arc<Shared>, reason: Reason) -> Option<Boarding> {
 /// Reads a file here and now, for a verifier that is being built.
 pub(super) fn read_now(shared: &Arc<Shared>) {
     let now = shared.config.clock.now();
-    let (landing, _) = Landing::board(shared, &mut shared.flights.air(), Reason::Schedule, now);
+    let (landing, _) = Landing::take_off(shared, &mut shared.flights.air(), Reason::Schedule, now);
     read(landing);
 }
 
@@ -173,130 +216,6 @@ async fn fly(mut landing: Landing) {
     landing.land(answer);
 }
 
-/// Ends a flight, whatever happens to it.
-struct Landing {
-    shared: Arc<Shared>,
-    reason: Reason,
-    sender: watch::Sender<Option<Fetched>>,
-    started: Now,
-    taken_off: bool,
-    landed: bool,
-}
-
-impl Landing {
-    /// A flight that is in the air from now on.
-    fn board(shared: &Arc<Shared>, air: &mut Air, reason: Reason, now: Now) -> (Self, Flight) {
-        let (sender, outcome) = watch::channel(None);
-        let flight = Flight {
-            reason,
-            started: now,
-            outcome,
-        };
-        air.flight = Some(flight.clone());
-        let landing = Self {
-            shared: Arc::clone(shared),
-            reason,
-            sender,
-            started: now,
-            taken_off: false,
-            landed: false,
-        };
-        (landing, flight)
-    }
-
-    fn land(mut self, answer: Result<Answer, FetchError>) {
-        let shared = Arc::clone(&self.shared);
-        let (issuer, events) = (&*shared.config.issuer, &shared.config.events);
-        let (rules, reason) = (&shared.config.rules, self.reason);
-        let now = shared.config.clock.now();
-        let took = now.monotonic.saturating_sub(self.started.monotonic);
-        // Waiters go before anybody hears of it: an observer is not in their way.
-        match answer {
-            Ok(answer) => {
-                let accept = |state: &mut State| {
-                    let change = state.accept(answer, reason, rules, now, random());
-                    (change, state.clone())
-                };
-                let Some((change, state)) = self.end(Ok(()), accept) else {
-                    return;
-                };
-                events.emit(&Event::KeysRefreshed {
-                    issuer,
-                    took,
-                    keys: state.published.len(),
-                    skipped: state.published.skipped().len(),
-                    added: change.added,
-                    in_grace: state.in_grace().len(),
-                    failed_over: state.last_error.as_ref(),
-                });
-                if change.secret_published {
-                    events.emit(&Event::SecretKeyPublished { issuer });
-                }
-            }
-            Err(error) => {
-                let reject = |state: &mut State| {
-                    state.reject(error.clone(), reason, rules, now, random());
-                    state.history.age(now)
-                };
-                let Some(age) = self.end(Err(error.clone()), reject) else {
-                    return;
-                };
-                events.emit(&Event::RefreshFailed {
-                    issuer,
-                    took,
-                    age,
-                    error: &error,
-                });
-            }
-        }
-    }
-
-    /// Records the outcome and lets the waiters go. `None` for a flight that was given up as lost:
-    /// what it brings may be older than what is at hand.
-    fn end<T>(&mut self, outcome: Fetched, change: impl FnOnce(&mut State) -> T) -> Option<T> {
-        self.landed = true;
-        let changed = {
-            let mut air = self.shared.flights.air();
-            let own = self.sender.subscribe();
-            let current = air
-                .flight
-                .take_if(|flight| flight.outcome.same_channel(&own));
-            current.map(|_| self.shared.change(&air, change))
-        };
-        self.sender.send_replace(Some(outcome));
-        changed
-    }
-}
-
-/// Dropped before it landed: by a panic, or by a runtime that shuts down.
-impl Drop for Landing {
-    fn drop(&mut self) {
-        if self.landed {
-            return;
-        }
-        let error = FetchError::new(FetchErrorKind::Aborted);
-        if !self.taken_off {
-            // The runtime is gone, which says nothing of the issuer.
-            self.shared.flights.air().runtime = None;
-            self.end(Err(error), |_| ());
-            return;
-        }
-        // Nothing of others is called here, the clock included: a second panic would abort.
-        let shared = Arc::clone(&self.shared);
-        let (now, reason) = (self.started, self.reason);
-        let rules = &shared.config.rules;
-        self.end(Err(error.clone()), |state| {
-            state.reject(error.clone(), reason, rules, now, random());
-        });
-        shared.config.events.emit(&Event::RefreshFailed {
-            issuer: &shared.config.issuer,
-            took: Duration::ZERO,
-            age: None,
-            error: &error,
-        });
-    }
-}
-
 impl Shared {
     /// Swaps the state for a changed copy.
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -304,11 +223,21 @@ impl Shared {
     }
 
     /// The same for who holds the lock, as whoever changes the state does.
-    fn change<T>(&self, _one_writer: &Air, change: impl FnOnce(&mut State) -> T) -> T {
+    pub(super) fn change<T>(&self, _one_writer: &Air, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = State::clone(&self.state.load());
         let result = change(&mut state);
         self.state.store(Arc::new(state));
         result
+    }
+
+    /// A flight that has not landed counts as a failure.
+    fn lose(&self, air: &Air, reason: Reason, took: Duration, now: Now) -> Lost {
+        let error = FetchError::new(FetchErrorKind::Aborted);
+        let age = self.change(air, |state| {
+            state.reject(error.clone(), reason, &self.config.rules, now, random());
+            state.history.age(now)
+        });
+        Lost { took, age, error }
     }
 
     /// After this a flight that has not landed is lost: twice its deadline.
@@ -322,7 +251,7 @@ impl Shared {
         let waiters = &self.flights.waiters;
         let before = waiters.fetch_add(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        crate::metrics::waiters(&self.config.issuer, before.saturating_add(1));
+        crate::metrics::waiters(&self.config.issuer, 1.0);
         if before >= self.config.rules.max_waiters {
             return Err(FetchError::new(FetchErrorKind::TooManyWaiters));
         }
@@ -349,10 +278,9 @@ pub(super) struct Waiter<'a>(&'a Shared);
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        let before = self.0.flights.waiters.fetch_sub(1, Ordering::Relaxed);
+        self.0.flights.waiters.fetch_sub(1, Ordering::Relaxed);
         #[cfg(feature = "metrics")]
-        crate::metrics::waiters(&self.0.config.issuer, before.saturating_sub(1));
-        let _ = before;
+        crate::metrics::waiters(&self.0.config.issuer, -1.0);
     }
 }
 

@@ -10,7 +10,7 @@ use super::freshness::age;
 use super::state::{Answer, Document, Fresh, Metadata};
 use super::{KeySource, Reason, RemoteKeySet, refresh, source};
 use crate::clock::Now;
-use crate::fetch::{FetchUrl, PlainHttp};
+use crate::fetch::{FetchUrl, MAX_BODY_BYTES, PlainHttp};
 use crate::text::Escaped;
 
 /// The published keys of issuers with where and when they were fetched, to be kept as text.
@@ -165,11 +165,13 @@ pub enum SeedError {
 }
 
 impl RemoteKeySet {
-    /// The published keys, if they are fetched ones.
+    /// The keys of the issuer's own last answer. A failover's are not exported as if they were that.
     pub(crate) fn export(&self) -> Option<IssuerSeed> {
         let state = self.0.state.load();
         let document = state.document.as_ref()?;
-        let fetched_at = state.history.fetched_at()?.wall;
+        // Counted back from now: a wall clock that was set back makes no key younger.
+        let now = self.0.config.clock.now();
+        let fetched_at = now.wall.checked_sub(age(state.primary_at?, now))?;
         let lifetime = state.history.lifetime()?;
         Some(IssuerSeed {
             issuer: self.0.config.issuer.to_string(),
@@ -191,8 +193,7 @@ impl RemoteKeySet {
         };
         let other_address = || SeedError::OtherAddress { issuer: issuer() };
         let url = FetchUrl::parse(&seed.jwks_uri, plain_http).map_err(|_| other_address())?;
-        let is_failover = shared.config.failover.as_ref() == Some(&url);
-        if configured.is_some_and(|configured| *configured != url) && !is_failover {
+        if configured.is_some_and(|configured| *configured != url) {
             return Err(other_address());
         }
 
@@ -210,8 +211,11 @@ impl RemoteKeySet {
             return Err(SeedError::TooOld { issuer: issuer() });
         }
         let body = seed.jwks.get().as_bytes().to_vec();
-        let keys =
-            source::parse(shared, &body).map_err(|_| SeedError::NotAKeySet { issuer: issuer() })?;
+        let not_a_key_set = || SeedError::NotAKeySet { issuer: issuer() };
+        if body.len() > MAX_BODY_BYTES {
+            return Err(not_a_key_set());
+        }
+        let keys = source::parse(shared, &body).map_err(|_| not_a_key_set())?;
         let answer = Answer {
             keys: Some(Fresh {
                 keys,
@@ -225,11 +229,14 @@ impl RemoteKeySet {
             failed_over: None,
         };
         shared.update(|state| {
-            let at_hand = state.history.age(now);
-            if at_hand.is_some_and(|at_hand| at_hand <= age(then, now)) {
-                return;
+            let seeded = age(then, now);
+            let is_newer = |at_hand: Now| age(at_hand, now) <= seeded;
+            if state.history.fetched_at().is_some_and(is_newer) {
+                return Ok(());
             }
-            if let (KeySource::Discovery(_), false) = (&shared.config.source, is_failover) {
+            let mut confirmed = state.metadata.iter().map(|metadata| metadata.confirmed);
+            let is_discovered = matches!(shared.config.source, KeySource::Discovery(_));
+            if is_discovered && !confirmed.any(is_newer) {
                 state.metadata = Some(Metadata {
                     jwks_uri: url,
                     confirmed: then,
@@ -237,10 +244,10 @@ impl RemoteKeySet {
                     error: None,
                 });
             }
-            let random = refresh::random();
-            state.accept(answer, Reason::Schedule, &shared.config.rules, then, random);
-        });
-        Ok(())
+            let (rules, random) = (&shared.config.rules, refresh::random());
+            let accepted = state.accept(answer, Reason::Schedule, rules, then, random);
+            accepted.map(drop).map_err(|_| not_a_key_set())
+        })
     }
 }
 

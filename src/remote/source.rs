@@ -44,7 +44,7 @@ pub(super) async fn fetch(shared: &Shared, reason: Reason) -> Result<Answer, Fet
 async fn primary(shared: &Shared, reason: Reason) -> Result<Answer, FetchError> {
     let url = match &shared.config.source {
         KeySource::JwksUri(url) => url.clone(),
-        KeySource::Discovery(plain_http) => jwks_uri(shared, *plain_http).await?,
+        KeySource::Discovery(plain_http) => jwks_uri(shared, *plain_http, reason).await?,
         KeySource::File(_) => return file(shared),
     };
     let etag = match &shared.state.load().etag {
@@ -55,11 +55,16 @@ async fn primary(shared: &Shared, reason: Reason) -> Result<Answer, FetchError> 
 }
 
 /// The address of the keys: the known one, or the one that the metadata names now.
-async fn jwks_uri(shared: &Shared, plain_http: PlainHttp) -> Result<FetchUrl, FetchError> {
+async fn jwks_uri(
+    shared: &Shared,
+    plain_http: PlainHttp,
+    reason: Reason,
+) -> Result<FetchUrl, FetchError> {
     let now = shared.config.clock.now();
     let state = shared.state.load_full();
     let known = state.known_jwks_uri(&shared.config.rules, now);
     if let Some(known) = known
+        && reason != Reason::Operator
         && !state.is_metadata_due(&shared.config.rules, now)
     {
         return Ok(known.clone());
@@ -80,12 +85,16 @@ async fn jwks_uri(shared: &Shared, plain_http: PlainHttp) -> Result<FetchUrl, Fe
             let jwks_uri = metadata.jwks_uri;
             // The old address is forgotten: whoever holds it now has no say any more.
             shared.update(|state| {
-                state.metadata = Some(Metadata {
-                    jwks_uri: jwks_uri.clone(),
-                    confirmed: now,
-                    tried: now,
-                    error: None,
-                });
+                // Unless this flight was given up and a later one has been there.
+                let later = |metadata: &Metadata| metadata.tried.monotonic > now.monotonic;
+                if !state.metadata.as_ref().is_some_and(later) {
+                    state.metadata = Some(Metadata {
+                        jwks_uri: jwks_uri.clone(),
+                        confirmed: now,
+                        tried: now,
+                        error: None,
+                    });
+                }
             });
             if known.is_some_and(|known| *known != jwks_uri) {
                 shared.config.events.emit(&Event::JwksUriChanged { issuer });
@@ -94,7 +103,9 @@ async fn jwks_uri(shared: &Shared, plain_http: PlainHttp) -> Result<FetchUrl, Fe
         }
         Err(error) => {
             shared.update(|state| {
-                if let Some(metadata) = &mut state.metadata {
+                if let Some(metadata) = &mut state.metadata
+                    && metadata.tried.monotonic <= now.monotonic
+                {
                     metadata.tried = now;
                     metadata.error = Some(error.clone());
                 }

@@ -333,11 +333,12 @@ impl fmt::Debug for VerifiedToken {
 /// The member that a type of the service found missing.
 ///
 /// Such a type can word errors of its own, with anything of the token in them: a name that the token
-/// does not contain is not from there.
+/// does not contain, nor could with an escape in it, is not from there.
 fn missing_member(error: &serde_json::Error, payload: &str) -> Option<Box<str>> {
     let text = error.to_string();
     let name = text.strip_prefix("missing field `")?.split('`').next()?;
-    (!payload.contains(name)).then(|| name.into())
+    let is_there = payload.contains(name) || payload.contains('\\');
+    (!is_there).then(|| name.into())
 }
 
 /// A string or an array of strings.

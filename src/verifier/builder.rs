@@ -13,6 +13,7 @@ use crate::error::BuildError;
 use crate::issuer::{Issuer, Source};
 use crate::key_set::KeySet;
 use crate::signature::{BACKEND_AVAILABLE, is_supported};
+use crate::text::{has_userinfo, without_credentials};
 #[cfg(feature = "remote")]
 use crate::{
     discovery,
@@ -87,6 +88,12 @@ impl VerifierBuilder {
     /// is reached without a proxy. Default: the system's certificates and proxy.
     ///
     /// Beside [`fetch`](Self::fetch) it is a [`BuildError`], as only one of the two can fetch.
+    ///
+    /// # Security
+    ///
+    /// It is one client for every issuer, and for every host that their metadata names: credentials
+    /// that are set as default headers are sent to all of them. For credentials of one issuer write a
+    /// [`Fetch`] that looks at the URL.
     ///
     /// # Example
     ///
@@ -194,6 +201,11 @@ fn check(issuer: &Issuer) -> Result<(), BuildError> {
     if is_blank(&issuer.name) {
         return Err(BuildError::EmptyIssuer);
     }
+    if has_userinfo(&issuer.name) {
+        return Err(BuildError::IssuerWithCredentials {
+            issuer: without_credentials(&issuer.name).to_owned(),
+        });
+    }
     if let Accepted::AnyOf(audiences) = &issuer.audience.0 {
         let what = match &**audiences {
             [] => Some("the list of audiences"),
@@ -270,7 +282,9 @@ fn usable(issuer: &Issuer, keys: &KeySet) -> Result<KeySet, BuildError> {
 fn key_source(issuer: &Issuer) -> Result<(KeySource, Option<FetchUrl>), BuildError> {
     match &issuer.source {
         Source::JwksUri(jwks_uri) => {
-            let url = configured_url(issuer, jwks_uri, "jwks_uri")?;
+            // The address is what was configured here; the issuer need not even be a URL.
+            let url = FetchUrl::parse(jwks_uri, plain_http(issuer, jwks_uri))
+                .map_err(|problem| forbidden(issuer, "jwks_uri", Some(jwks_uri), problem))?;
             Ok((KeySource::JwksUri(url.clone()), Some(url)))
         }
         Source::File(path) => Ok((KeySource::File(path.clone()), None)),
@@ -288,14 +302,14 @@ fn failover(issuer: &Issuer) -> Result<Option<FetchUrl>, BuildError> {
     let Some(failover) = &issuer.failover else {
         return Ok(None);
     };
-    configured_url(issuer, failover, "failover_jwks_uri").map(Some)
-}
-
-/// An address that was configured as such; the issuer need not even be a URL.
-#[cfg(feature = "remote")]
-fn configured_url(issuer: &Issuer, url: &str, what: &'static str) -> Result<FetchUrl, BuildError> {
-    FetchUrl::parse(url, plain_http(issuer, url))
-        .map_err(|problem| forbidden(issuer, what, Some(url), problem))
+    // Plain http only beside a first source on loopback: the second is no way to weaken the first.
+    let first = match &issuer.source {
+        Source::JwksUri(jwks_uri) => jwks_uri,
+        Source::Discovery | Source::File(_) | Source::Keys(_) => &*issuer.name,
+    };
+    FetchUrl::parse(failover, plain_http(issuer, first))
+        .map(Some)
+        .map_err(|problem| forbidden(issuer, "failover_jwks_uri", Some(failover), problem))
 }
 
 #[cfg(feature = "remote")]
@@ -352,6 +366,12 @@ fn check_fetching(issuer: &Issuer) -> Result<(), BuildError> {
     }
     if issuer.failover.is_some() && matches!(issuer.source, Source::Keys(_) | Source::File(_)) {
         return Err(BuildError::NothingToFailOver { issuer: name() });
+    }
+    if matches!(&issuer.source, Source::File(path) if path.as_os_str().is_empty()) {
+        return Err(BuildError::EmptyName {
+            issuer: name(),
+            what: "the path of jwks_file",
+        });
     }
     Ok(())
 }

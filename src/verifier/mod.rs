@@ -1,6 +1,8 @@
 //! The crossing: a token meets its issuer's keys.
 
 mod builder;
+#[cfg(feature = "remote")]
+mod operations;
 mod status;
 mod trusted;
 
@@ -9,10 +11,6 @@ pub use status::{IssuerStatus, KeyState, Status};
 
 use std::fmt;
 use std::sync::Arc;
-#[cfg(feature = "remote")]
-use std::task::Poll;
-#[cfg(feature = "remote")]
-use std::time::Duration;
 
 use crate::algorithm::Algorithm;
 use crate::claims::UnverifiedJwt;
@@ -21,12 +19,9 @@ use crate::error::{BuildError, VerifyError};
 use crate::issuer::Issuer;
 use crate::jws::{CompactJws, VerifiedJws};
 use crate::key_set::KeySet;
-use crate::token::VerifiedToken;
 #[cfg(feature = "remote")]
-use crate::{
-    error::RefreshError,
-    remote::{Fetched, KeySeed, Reason, RemoteKeySet, SeedError},
-};
+use crate::remote::{Fetched, Reason, RemoteKeySet};
+use crate::token::VerifiedToken;
 use trusted::TrustedIssuers;
 
 /// Verifies access tokens of the issuers it was built for. Cheap to clone; share one.
@@ -117,150 +112,7 @@ impl Verifier {
         })
     }
 
-    /// Fetches the keys of every issuer now instead of on first use.
-    ///
-    /// Optional: a service may start while an issuer is down, and its first request tries again.
-    /// Soon after a fetch that failed this reports that failure instead of asking again: the pause
-    /// grows from 1 s to 60 s.
-    ///
-    /// # Errors
-    ///
-    /// [`RefreshError`] lists each issuer whose keys could not be had, with the cause. The others'
-    /// are ready.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe, like [`verify`](Self::verify).
-    #[cfg(feature = "remote")]
-    pub async fn warm_up(&self) -> Result<(), RefreshError> {
-        let now = self.0.clock.now();
-        // All in the air before the first is awaited: a slow issuer delays only its own answer.
-        let flights: Vec<_> = self
-            .remote()
-            .filter(|(_, keys)| !keys.has_usable_keys(now))
-            .map(|(issuer, keys)| (issuer, keys.fetch_as_due()))
-            .collect();
-        let mut failures = Vec::new();
-        for (issuer, flight) in flights {
-            if let Err(error) = flight.await {
-                failures.push((issuer.to_owned(), error));
-            }
-        }
-        RefreshError::unless_empty(failures)
-    }
-
-    /// Waits until the keys of every issuer are there, for as long as that takes: for a service that
-    /// must not serve before. Attempts are as far apart as those of requests.
-    ///
-    /// Put it under a timeout of your own, and rather serve without it: the first request tries, too.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe, like [`verify`](Self::verify).
-    ///
-    /// # Panics
-    ///
-    /// Outside of a tokio runtime with time enabled, when it has to wait.
-    #[cfg(feature = "remote")]
-    pub async fn ready(&self) {
-        for (_, keys) in self.remote() {
-            while !keys.has_usable_keys(self.0.clock.now()) {
-                if keys.fetch_as_due().await.is_err() {
-                    tokio::time::sleep(keys.next_refresh().max(MIN_PAUSE)).await;
-                }
-            }
-        }
-    }
-
-    /// Fetches the keys of every issuer now, past every cache on the way, whether a fetch is due or
-    /// not; a key that an issuer publishes no more is refused from then on, without grace.
-    ///
-    /// For whoever runs the service, after a key was compromised. Never call it because of a
-    /// request: nothing limits how often it fetches.
-    ///
-    /// # Errors
-    ///
-    /// [`RefreshError`] lists each issuer whose keys could not be had; those at hand serve on.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: a fetch that was started goes on.
-    #[cfg(feature = "remote")]
-    pub async fn refresh_now(&self) -> Result<(), RefreshError> {
-        let mut flights: Vec<_> = self
-            .remote()
-            .map(|(issuer, keys)| (issuer, Box::pin(keys.fetch_now())))
-            .collect();
-        // Each is polled once before the first is awaited, so that all are in the air.
-        let mut failures = Vec::new();
-        let mut landed = vec![None; flights.len()];
-        std::future::poll_fn(|cx| {
-            let mut all = Poll::Ready(());
-            for ((_, flight), outcome) in flights.iter_mut().zip(&mut landed) {
-                if outcome.is_none() {
-                    match flight.as_mut().poll(cx) {
-                        Poll::Ready(fetched) => *outcome = Some(fetched),
-                        Poll::Pending => all = Poll::Pending,
-                    }
-                }
-            }
-            all
-        })
-        .await;
-        for ((issuer, _), outcome) in flights.iter().zip(landed) {
-            if let Some(Err(error)) = outcome {
-                failures.push(((*issuer).to_owned(), error));
-            }
-        }
-        RefreshError::unless_empty(failures)
-    }
-
-    /// The published keys of every issuer whose keys are fetched, to start another process with.
-    ///
-    /// Keys in their grace are left out. A URL is part of it with its query.
-    #[cfg(feature = "remote")]
-    #[must_use]
-    pub fn export_keys(&self) -> KeySeed {
-        KeySeed {
-            issuers: self
-                .remote()
-                .filter_map(|(_, keys)| keys.export())
-                .collect(),
-        }
-    }
-
-    /// Takes keys that another process has exported, so that the first token needs no fetch.
-    ///
-    /// They count as fetched when they were fetched there. Newer keys are not replaced.
-    ///
-    /// # Errors
-    ///
-    /// [`SeedError`] for the first issuer whose keys cannot be taken; the others' are.
-    #[cfg(feature = "remote")]
-    pub fn seed_keys(&self, seed: &KeySeed) -> Result<(), SeedError> {
-        let mut result = Ok(());
-        for seed in &seed.issuers {
-            let keys = self
-                .remote()
-                .find_map(|(issuer, keys)| (issuer == seed.issuer).then_some(keys));
-            let seeded = match keys {
-                Some(keys) => keys.seed(seed),
-                None => Err(SeedError::UnknownIssuer {
-                    issuer: seed.issuer.clone(),
-                }),
-            };
-            result = result.and(seeded);
-        }
-        result
-    }
-
-    #[cfg(feature = "remote")]
-    fn remote(&self) -> impl Iterator<Item = (&str, &RemoteKeySet)> {
-        let issuers = self.0.issuers.iter();
-        issuers.filter_map(|issuer| Some((issuer.name(), issuer.remote()?)))
-    }
-
-    /// How each issuer's keys are doing, in the order configured. Takes no lock and does no I/O.
+    /// How each issuer's keys are doing, in the order configured. Does no I/O and waits for none.
     #[must_use]
     pub fn status(&self) -> Status {
         let now = self.0.clock.now();
@@ -304,10 +156,6 @@ impl fmt::Debug for Verifier {
             .finish_non_exhaustive()
     }
 }
-
-/// Least pause between two looks at keys that are waited for.
-#[cfg(feature = "remote")]
-const MIN_PAUSE: Duration = Duration::from_millis(10);
 
 /// What can be said of a token without waiting.
 #[cfg(feature = "tower")]

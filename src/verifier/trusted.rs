@@ -136,21 +136,29 @@ fn verify_remote<'v>(
     now: Now,
     waited: Waited<'_>,
 ) -> Result<VerifiedJwt, Stop<'v>> {
-    let snapshot = keys.current(now, waited).map_err(|no_keys| match no_keys {
-        NoKeys::Wait => Stop::Wait {
-            keys,
-            reason: Reason::Schedule,
-        },
-        NoKeys::Refuse(error) => Stop::Refused(VerifyError::KeysUnavailable(error)),
-    })?;
+    let scheduled = Stop::Wait {
+        keys,
+        reason: Reason::Schedule,
+    };
+    let snapshot = match keys.current(now, waited) {
+        Ok(snapshot) => snapshot,
+        Err(NoKeys::Wait) => return Err(scheduled),
+        Err(NoKeys::Refuse(error)) => return Err(VerifyError::KeysUnavailable(error).into()),
+        // One fetch is waited for, so it is the one for the key if that is not there.
+        Err(NoKeys::Join(snapshot)) => {
+            return Err(match snapshot.candidates(jwt.header()) {
+                Err(error @ VerifyError::UnknownKey) => missed(keys, &snapshot, error, now, None),
+                Ok(_) | Err(_) => scheduled,
+            });
+        }
+    };
     let candidates = match snapshot.candidates(jwt.header()) {
         Ok(candidates) => candidates,
         Err(error @ VerifyError::UnknownKey) => {
-            let key_id = jwt.header().key_id();
-            return Err(missed(keys, &snapshot, key_id, error, now, waited));
+            return Err(missed(keys, &snapshot, error, now, waited));
         }
         Err(error) => {
-            keys.refresh_if_due(&snapshot);
+            keys.doubt(&snapshot, now);
             return Err(error.into());
         }
     };
@@ -158,7 +166,7 @@ fn verify_remote<'v>(
     let verified = jwt.verify(&candidates);
     // Without a kid, "no key verifies it" is all that an unknown key looks like.
     if let (Err(error @ VerifyError::InvalidSignature), false) = (&verified, names_a_key) {
-        return Err(missed(keys, &snapshot, None, error.clone(), now, waited));
+        return Err(missed(keys, &snapshot, error.clone(), now, waited));
     }
     keys.refresh_if_due(&snapshot);
     if let Err(VerifyError::InvalidSignature) = &verified {
@@ -172,7 +180,6 @@ fn verify_remote<'v>(
 fn missed<'v>(
     keys: &'v RemoteKeySet,
     snapshot: &Snapshot,
-    key_id: Option<&str>,
     error: VerifyError,
     now: Now,
     waited: Waited<'_>,
@@ -180,12 +187,12 @@ fn missed<'v>(
     let unavailable = |error| Stop::Refused(VerifyError::KeysUnavailable(error));
     match waited {
         Some(Ok(())) => {
-            if let Err(error) = snapshot.lacks(key_id) {
-                return unavailable(error);
+            if let Some(error) = snapshot.last_error() {
+                return unavailable(error.clone());
             }
         }
         Some(Err(error)) => return unavailable(error.clone()),
-        None => match keys.decide_unknown_key(snapshot, key_id, now) {
+        None => match keys.decide_unknown_key(snapshot, now) {
             UnknownKey::Fetch => {
                 return Stop::Wait {
                     keys,
@@ -198,6 +205,8 @@ fn missed<'v>(
             }
         },
     }
-    keys.refused_unknown_key();
+    if let VerifyError::UnknownKey = error {
+        keys.refused_unknown_key();
+    }
     Stop::Refused(error)
 }

@@ -69,7 +69,6 @@ fn only_https_is_fetched() {
         "http://id.example.com",
         "http://127.0.0.1.example.com",
         "http://localhost.example.com",
-        "http://127.0.0.1@id.example.com",
         "ftp://id.example.com",
         "id.example.com",
         "file:///etc/passwd",
@@ -84,6 +83,20 @@ fn only_https_is_fetched() {
             "ForbiddenUrl",
             &["jwks_uri", ISSUER],
         );
+    }
+}
+
+#[test]
+fn an_issuer_has_no_credentials() {
+    let named = "http://127.0.0.1:hunter2@id.example.com";
+    for issuer in [
+        Issuer::discover(named, audience()),
+        Issuer::jwks_uri(named, "https://id.example.com/keys", audience()),
+    ] {
+        let error = Verifier::new(issuer).unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains("IssuerWithCredentials") && text.contains("@id.example.com"));
+        assert!(!text.contains("hunter2"), "{text}");
     }
 }
 
@@ -249,10 +262,18 @@ fn a_failover_is_for_keys_that_are_fetched_and_may_be_fetched_itself() {
         "NothingToFailOver",
         &[ISSUER, "failover_jwks_uri", "Issuer::jwks_uri"],
     );
+    // Loopback too: only a first source on loopback has a second one without TLS.
+    for plain in ["http://mirror.example.com/keys", "http://127.0.0.1/keys"] {
+        check(
+            [issuer().failover_jwks_uri(plain)],
+            "ForbiddenUrl",
+            &["failover_jwks_uri", plain],
+        );
+    }
     check(
-        [issuer().failover_jwks_uri("http://mirror.example.com/keys")],
-        "ForbiddenUrl",
-        &["failover_jwks_uri", "http://mirror.example.com/keys"],
+        [Issuer::jwks_file(ISSUER, "", audience())],
+        "EmptyName",
+        &["jwks_file"],
     );
 }
 

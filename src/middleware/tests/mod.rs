@@ -164,6 +164,8 @@ fn a_token_in_header_and_query_is_one_too_many() {
         for path in [
             "/me?access_token=a.b.c",
             "/me?page=2&access_token=",
+            "/me?access%5Ftoken=a",
+            "/me?a%6eother=1&%61ccess_token",
             "https://api.example.com/?access_token&page=2",
         ] {
             check_refused(&layer, at(path, bearer(&good)), 400, "several_credentials");

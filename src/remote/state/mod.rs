@@ -1,16 +1,14 @@
 //! What is known of one issuer's keys at one moment: a value that is swapped whole. Its changes are
 //! pure functions of an answer, the time and a random number.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Reason;
 use super::freshness::{History, age};
 use super::settings::KeyRefresh;
 use crate::clock::Now;
-use crate::error::{FetchError, VerifyError};
+use crate::error::{FetchError, FetchErrorKind, VerifyError};
 use crate::fetch::{ETag, FetchUrl};
 use crate::jwk::VerificationKey;
 use crate::jws::Header;
@@ -28,14 +26,14 @@ pub(super) struct State {
     /// Keys that the first source has withdrawn, which the failover must not bring back.
     withdrawn: Vec<Arc<VerificationKey>>,
     /// The last answer of the first source.
-    primary_at: Option<Now>,
+    pub(super) primary_at: Option<Now>,
+    /// What it said then.
     pub(super) document: Option<Arc<Document>>,
     pub(super) etag: Option<(FetchUrl, ETag)>,
     pub(super) metadata: Option<Metadata>,
     pub(super) history: History,
     /// Why the last fetch failed, or why it had to go to the failover address.
     pub(super) last_error: Option<FetchError>,
-    pub(super) absent: Arc<AbsentKeys>,
 }
 
 #[derive(Clone)]
@@ -127,6 +125,8 @@ impl State {
     }
 
     /// A fetch succeeded. `random` is in 0..1.
+    ///
+    /// An error if it confirms a set that is not the one at hand any more; nothing has changed then.
     pub(super) fn accept(
         &mut self,
         answer: Answer,
@@ -134,25 +134,40 @@ impl State {
         rules: &KeyRefresh,
         now: Now,
         random: f64,
-    ) -> Change {
+    ) -> Result<Change, FetchError> {
         let mut change = Change {
             added: 0,
             secret_published: false,
         };
-        if let Some(fresh) = answer.keys {
-            change.secret_published = fresh.keys.has_secrets() && !self.published.has_secrets();
-            change.added = self.replace(fresh, answer.failed_over.is_some(), reason, rules, now);
+        let mut found_new = false;
+        let mut lifetime = answer.lifetime;
+        match answer.keys {
+            Some(fresh) => {
+                change.secret_published = fresh.keys.has_secrets() && !self.published.has_secrets();
+                let added = fresh.keys.beyond(&self.published);
+                // A key that was away for a moment is no reason to look for keys more often.
+                found_new = added.iter().any(|key| !self.in_grace.has(key));
+                change.added = added.len();
+                self.replace(fresh, answer.failed_over.is_some(), reason, rules, now);
+            }
+            None if self.etag.is_none() => {
+                return Err(FetchError::new(FetchErrorKind::Status(304)));
+            }
+            // RFC 9111 §4.3.4: what a 304 does not say stays as it was.
+            None => lifetime = lifetime.or_else(|| self.history.lifetime()),
         }
-        self.history.succeeded(rules, now, answer.lifetime, random);
-        if answer.failed_over.is_none() {
+        if answer.failed_over.is_some() {
+            // The first source is to be asked again soon, whatever the second says.
+            lifetime = Some(Duration::ZERO);
+        } else {
             self.primary_at = Some(now);
         }
+        self.history.succeeded(rules, now, lifetime, random);
         self.last_error = answer.failed_over;
-        self.absent = Arc::default();
         if reason == Reason::UnknownKey {
-            self.history.answered_unknown_key(rules, change.added > 0);
+            self.history.answered_unknown_key(rules, found_new);
         }
-        change
+        Ok(change)
     }
 
     /// A fetch failed. `random` is in 0..1.
@@ -180,7 +195,7 @@ impl State {
         self.metadata.as_ref()?.error.as_ref()
     }
 
-    /// Puts a new set in the place of the old one; tells how many keys were not published before.
+    /// Puts a new set in the place of the old one.
     fn replace(
         &mut self,
         fresh: Fresh,
@@ -188,7 +203,7 @@ impl State {
         reason: Reason,
         rules: &KeyRefresh,
         now: Now,
-    ) -> usize {
+    ) {
         let keys = if is_failover {
             fresh.keys.without(&self.withdrawn)
         } else {
@@ -215,29 +230,28 @@ impl State {
             .filter(|unpublished| !keys.has(&unpublished.key))
             .collect();
         if !is_failover {
-            let withdrawn = unpublished.iter().map(|unpublished| &unpublished.key);
-            self.withdrawn = newest(
-                self.withdrawn
-                    .iter()
-                    .filter(|key| !keys.has(key))
-                    .chain(withdrawn)
-                    .cloned()
-                    .collect(),
-            );
+            self.withdrawn.retain(|key| !keys.has_material_of(key));
+            for Unpublished { key, .. } in &unpublished {
+                let is_known = |other: &Arc<_>| VerificationKey::has_material_of(other, key);
+                if !keys.has_material_of(key) && !self.withdrawn.iter().any(is_known) {
+                    self.withdrawn.push(Arc::clone(key));
+                }
+            }
+            keep_newest(&mut self.withdrawn);
             for unpublished in &mut unpublished {
                 unpublished.serves_for = unpublished.left(now).min(grace);
                 unpublished.since = now;
             }
         }
         unpublished.retain(|unpublished| !unpublished.left(now).is_zero());
-        self.unpublished = newest(unpublished);
+        keep_newest(&mut unpublished);
+        self.unpublished = unpublished;
         self.index_unpublished();
-
-        let added = keys.beyond(&self.published).len();
         self.published = keys;
-        self.document = fresh.document.map(Arc::new);
         self.etag = fresh.etag;
-        added
+        if !is_failover {
+            self.document = fresh.document.map(Arc::new);
+        }
     }
 
     fn index_unpublished(&mut self) {
@@ -267,41 +281,13 @@ impl State {
     }
 }
 
-/// Keys that a fetch was made for in vain: the issuer does not publish them, as of this snapshot.
-///
-/// They are told apart from keys that nobody could ask for, so that a client with a bad key id hears
-/// 401 in an outage and not 503. They go with their snapshot, and never keep a key from being asked
-/// for: a key that does not exist yet cannot be poisoned.
-#[derive(Default)]
-pub(super) struct AbsentKeys {
-    hasher: RandomState,
-    hashes: Mutex<HashSet<u64>>,
-}
-
-impl AbsentKeys {
-    pub(super) fn insert(&self, key_id: &str) {
-        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        if hashes.len() < MAX_ABSENT_KEYS {
-            hashes.insert(self.hasher.hash_one(key_id));
-        }
-    }
-
-    pub(super) fn contains(&self, key_id: &str) -> bool {
-        let hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
-        hashes.contains(&self.hasher.hash_one(key_id))
-    }
-}
-
-/// The last of a list that outside data makes grow.
-fn newest<T>(mut list: Vec<T>) -> Vec<T> {
+/// Keeps the last of a list that outside data makes grow.
+fn keep_newest<T>(list: &mut Vec<T>) {
     list.drain(..list.len().saturating_sub(MAX_FORMER_KEYS));
-    list
 }
 
 /// Most keys in their grace, and most withdrawn ones that are remembered: as many as a set may have.
 const MAX_FORMER_KEYS: usize = 100;
-/// Most keys remembered as absent, 8 bytes each: as many as there are waiters.
-const MAX_ABSENT_KEYS: usize = 1_024;
 /// Metadata is asked for no more often than this, once there has been some.
 const MIN_METADATA_INTERVAL: Duration = Duration::from_secs(60);
 

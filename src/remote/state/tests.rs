@@ -1,5 +1,8 @@
 use std::time::UNIX_EPOCH;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::*;
 use crate::error::FetchErrorKind;
 use crate::fetch::PlainHttp;
@@ -17,12 +20,14 @@ fn at(seconds: f64) -> Now {
     }
 }
 
-/// Keys of these names, all of one material.
+/// Keys of these names; the part up to a `.` is the material, so that `a` and `a.2` are one key.
 fn keys(names: &str) -> KeySet {
-    let key = |name| {
-        format!(
-            r#"{{"kty":"OKP","crv":"Ed25519","kid":"{name}","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}}"#
-        )
+    let key = |name: &str| {
+        let mut modulus = [0xD5; 256];
+        let material = name.split('.').next().unwrap().as_bytes();
+        modulus[1..=material.len()].copy_from_slice(material);
+        let n = URL_SAFE_NO_PAD.encode(modulus);
+        format!(r#"{{"kty":"RSA","kid":"{name}","n":"{n}","e":"AQAB"}}"#)
     };
     let keys: Vec<_> = names.split_whitespace().map(key).collect();
     KeySet::from_json(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes()).unwrap()
@@ -38,6 +43,15 @@ fn answer(names: &str) -> Answer {
         lifetime: None,
         failed_over: None,
     }
+}
+
+fn tagged(names: &str) -> Answer {
+    let url = FetchUrl::parse("https://id.example/keys", PlainHttp::Never).unwrap();
+    let mut answer = answer(names);
+    if let Some(fresh) = &mut answer.keys {
+        fresh.etag = ETag::parse("\"1\"").map(|etag| (url, etag));
+    }
+    answer
 }
 
 fn failed_over(names: &str) -> Answer {
@@ -63,7 +77,8 @@ impl Scene {
     }
 
     fn fetch_because(&mut self, reason: Reason, seconds: f64, answer: Answer) -> &mut Self {
-        self.0.accept(answer, reason, &RULES, at(seconds), MIDDLE);
+        let accepted = self.0.accept(answer, reason, &RULES, at(seconds), MIDDLE);
+        assert!(accepted.is_ok());
         self
     }
 
@@ -88,7 +103,7 @@ impl Scene {
 fn an_absent_key_serves_through_its_grace_and_no_longer() {
     Scene::default()
         .fetch(0.0, answer("a b"))
-        .fetch(480.0, answer("b c"))
+        .fetch(480.0, tagged("b c"))
         .check(480.0, "b c|a")
         .fetch(960.0, not_modified())
         .check(480.0 + HOUR - 0.1, "b c|a")
@@ -148,8 +163,10 @@ fn an_operators_fetch_ends_every_grace() {
 fn without_grace_a_key_goes_with_the_answer() {
     let mut state = State::default();
     let rules = RULES.unpublished_grace(Duration::ZERO);
-    state.accept(answer("a"), Reason::Schedule, &rules, at(0.0), MIDDLE);
-    state.accept(answer("b"), Reason::Schedule, &rules, at(1.0), MIDDLE);
+    for (seconds, names) in [(0.0, "a"), (1.0, "b")] {
+        let accepted = state.accept(answer(names), Reason::Schedule, &rules, at(seconds), MIDDLE);
+        assert!(accepted.is_ok());
+    }
     assert!(state.in_grace().is_empty());
 }
 
@@ -212,16 +229,66 @@ fn former_keys_are_bounded() {
 }
 
 #[test]
-fn absent_keys_go_with_their_snapshot_and_are_bounded() {
+fn a_withdrawn_key_is_remembered_once_and_under_every_name() {
+    let mut scene = Scene::default();
+    scene.fetch(0.0, answer("a a.2 b"));
+    for seconds in 1..200 {
+        scene.fetch(f64::from(seconds), answer(""));
+    }
+    assert_eq!(scene.0.withdrawn.len(), 2);
+    scene.fetch(300.0, failed_over("a.3 m"));
+    scene.check(300.0, "m|a a.2 b");
+    // Published again under another name it is not withdrawn.
+    scene
+        .fetch(400.0, answer("a.4"))
+        .fetch(500.0, failed_over("a"));
+    scene.check(500.0, "a|a.2 b m a.4");
+}
+
+#[test]
+fn word_of_no_change_is_about_the_set_that_was_asked_about() {
     let mut scene = Scene::default();
     scene.fetch(0.0, answer("a"));
-    for number in 0..2 * MAX_ABSENT_KEYS {
-        scene.0.absent.insert(&number.to_string());
-    }
-    assert!(scene.0.absent.contains("0"));
-    assert!(!scene.0.absent.contains(&MAX_ABSENT_KEYS.to_string()));
+    let superseded = scene
+        .0
+        .accept(not_modified(), Reason::Schedule, &RULES, at(1.0), MIDDLE);
+    assert!(superseded.is_err());
+    scene.check(1.0, "a|");
+}
+
+#[test]
+fn word_of_no_change_keeps_the_lifetime_and_the_failover_states_none() {
+    let mut scene = Scene::default();
+    let hour = Some(Duration::from_secs(3_600));
+    scene.fetch(
+        0.0,
+        Answer {
+            lifetime: hour,
+            ..tagged("a")
+        },
+    );
     scene.fetch(1.0, not_modified());
-    assert!(!scene.0.absent.contains("0"));
+    assert_eq!(scene.0.history.lifetime(), hour);
+    scene.fetch(
+        2.0,
+        Answer {
+            lifetime: hour,
+            ..failed_over("a")
+        },
+    );
+    assert_eq!(scene.0.history.lifetime(), Some(RULES.min_lifetime));
+}
+
+#[test]
+fn a_key_that_was_away_for_a_moment_is_not_new() {
+    let mut scene = Scene::default();
+    scene.fetch(0.0, answer("a b")).fetch(60.0, answer("b"));
+    for (seconds, names, retry_after) in [(100.0, "a b", 20), (200.0, "a b c", 10)] {
+        scene.0.history.asked_for_unknown_key(&RULES, at(seconds));
+        scene.fetch_because(Reason::UnknownKey, seconds, answer(names));
+        let left = scene.0.history.retry_unknown_key_after(at(seconds));
+        assert_eq!(left, Some(Duration::from_secs(retry_after)), "{names}");
+    }
 }
 
 fn discovered(seconds: f64) -> State {
