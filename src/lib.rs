@@ -144,6 +144,8 @@ mod key_set;
 #[cfg(feature = "remote")]
 mod remote;
 // The crossing.
+#[cfg(feature = "remote")]
+pub mod simulation;
 mod issuer;
 mod verifier;
 mod clock;

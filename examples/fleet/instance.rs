@@ -3,7 +3,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use portcullis::testing::{KeyDecision, KeyTiming, UnknownKeyDecision};
+use portcullis::simulation::{KeyDecision, KeyTiming, UnknownKeyDecision};
 use portcullis::{KeyRefresh, Now};
 
 use crate::issuer::{Issuer, Key, Published};

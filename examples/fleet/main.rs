@@ -2,10 +2,10 @@
 //! crate's own rules of when keys are fetched and how long they are trusted. `docs/fleet.md` has its
 //! numbers.
 //!
-//! Run with: `cargo run --release --example fleet --features testing -- --instances 100000 --out DIR`
+//! Run with: `cargo run --release --example fleet -- --instances 100000 --out DIR`
 //!
-//! With `-- --replay FOLDER` it replays recorded histories of real issuers' keys through a real
-//! verifier instead.
+//! With `--features testing -- --replay FOLDER` it replays recorded histories of real issuers' keys
+//! through a real verifier instead.
 //!
 //! It exits non-zero when a figure is missed.
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
@@ -20,7 +20,9 @@ mod instance;
 mod issuer;
 mod options;
 mod plot;
+#[cfg(feature = "testing")]
 mod replay;
+#[cfg(feature = "testing")]
 mod rotations;
 mod scenarios;
 mod tally;
@@ -34,7 +36,10 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> Result<(), Error> {
     let options = Options::read(env::args().skip(1))?;
     match &options.replay {
+        #[cfg(feature = "testing")]
         Some(folder) => replay::run(folder, &options),
+        #[cfg(not(feature = "testing"))]
+        Some(_) => Err("--replay needs `--features testing`".into()),
         None => simulate(&options),
     }
 }

@@ -25,11 +25,7 @@ use crate::event::{Event, Events};
 use crate::fetch::{Fetch, FetchUrl};
 use crate::jws::Header;
 use crate::key_set::{Candidates, KeySet};
-#[cfg(not(feature = "testing"))]
-use freshness::Decision;
-pub(crate) use freshness::UnknownKey;
-#[cfg(feature = "testing")]
-pub(crate) use freshness::{Decision, History};
+pub(crate) use freshness::{Decision, History, UnknownKey};
 use refresh::{Boarding, Flights};
 pub use seed::{KeySeed, SeedError};
 pub use settings::KeyRefresh;

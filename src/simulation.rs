@@ -1,4 +1,6 @@
-//! The rules on when keys are fetched, for simulations.
+//! The rules on when keys are fetched, for simulations of many instances in virtual time.
+//!
+//! A service needs none of this; `examples/fleet` is its first user.
 
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use crate::remote::{Decision, History, KeyRefresh, UnknownKey};
 ///
 /// ```
 /// use std::time::{Duration, UNIX_EPOCH};
-/// use portcullis::testing::{KeyDecision, KeyTiming};
+/// use portcullis::simulation::{KeyDecision, KeyTiming};
 /// use portcullis::{KeyRefresh, Now};
 ///
 /// let at = |seconds| {
