@@ -40,7 +40,7 @@ impl Verifier {
         RefreshError::unless_empty(failures)
     }
 
-    /// Waits until [`Status::is_ready`] of every issuer, for as long as that takes: for a service that
+    /// Waits until [`Status::is_ready`](crate::Status::is_ready), for as long as that takes: for a service that
     /// must not serve before. Attempts are as far apart as those of requests.
     ///
     /// Put it under a timeout of your own, and rather serve without it: the first request tries, too.
