@@ -94,7 +94,7 @@ impl Flights {
 pub(super) fn is_in_air(shared: &Shared, now: Now) -> bool {
     let since = shared.flights.in_air_since.load(Ordering::Acquire);
     let longest = u64::try_from(shared.longest_flight().as_millis()).unwrap_or(u64::MAX);
-    since != 0 && milliseconds(now).saturating_sub(since) < longest
+    since != 0 && milliseconds(now).saturating_add(1).saturating_sub(since) < longest
 }
 
 pub(super) fn milliseconds(now: Now) -> u64 {
