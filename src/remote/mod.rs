@@ -230,6 +230,11 @@ impl RemoteKeySet {
         }
     }
 
+    /// Whether some token can be verified without waiting: an empty set is one to use, too.
+    pub(crate) fn is_ready(&self, now: Now) -> bool {
+        self.has_usable_keys(now) && !self.0.state.load().published.is_empty()
+    }
+
     /// Waits for the fetch in flight, or starts one.
     ///
     /// Cancel safe: the fetch goes on in a task of its own.
