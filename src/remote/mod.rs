@@ -298,7 +298,10 @@ impl RemoteKeySet {
             };
             match refresh::landed(Some(flight), longest).await {
                 Ok(()) if is_new => break,
-                Err(error) if is_new || error.kind() == FetchErrorKind::NoRuntime => {
+                // One that began before this call may fail or hang; no other is waited for in vain.
+                Err(error)
+                    if is_new || !may_be_older || error.kind() == FetchErrorKind::NoRuntime =>
+                {
                     return Err(error);
                 }
                 Ok(()) | Err(_) => may_be_older = false,

@@ -452,4 +452,16 @@ mod tests {
         }
         drop(landing);
     }
+    /// On the clock of keys no time passes at all.
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_hangs_holds_up_no_operator_for_ever() {
+        let (keys, hand, landing) = hung();
+        for (seconds, kind) in [(0, FetchErrorKind::Deadline), (10, FetchErrorKind::Aborted)] {
+            hand.pass(seconds);
+            let minute = Duration::from_secs(60);
+            let fetched = tokio::time::timeout(minute, keys.fetch_now()).await;
+            assert_eq!(fetched.unwrap().unwrap_err().kind(), kind);
+        }
+        drop(landing);
+    }
 }
