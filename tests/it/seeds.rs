@@ -369,6 +369,23 @@ async fn a_wall_clock_that_was_set_back_makes_no_exported_key_younger() {
     assert_eq!(scene.status().age(), Some(age));
 }
 
+/// The issuer has not been heard on the key: a seed is older than the question.
+#[tokio::test]
+async fn a_seed_in_an_outage_makes_no_unknown_key_known_to_be_invented() {
+    let (scene, _) = exported().await;
+    scene.pass(300);
+    let other = another(&scene);
+    other.warm_up().await.unwrap();
+    scene.go_down();
+    assert_eq!(scene.invented().await, "keys_unavailable");
+    scene.verifier.seed_keys(&other.export_keys()).unwrap();
+    assert_eq!(scene.status().age(), Some(Duration::ZERO));
+    assert_eq!(scene.invented().await, "keys_unavailable");
+    scene.publish();
+    scene.pass(60);
+    assert_eq!(scene.invented().await, "unknown_key");
+}
+
 /// The answer is about the set that was asked about, which is not the one at hand any more.
 #[tokio::test]
 async fn word_of_no_change_that_a_seed_overtook_confirms_nothing() {
