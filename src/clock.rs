@@ -62,13 +62,17 @@ impl Clock for SystemClock {
     )]
     fn now(&self) -> Now {
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-        let monotonic = START.elapsed();
+        let monotonic = BEFORE_START.saturating_add(START.elapsed());
         Now {
             wall: SystemTime::now(),
             monotonic,
         }
     }
 }
+
+/// What monotonic time says at the start of a process: keys of a seed are up to so old, the most that
+/// `KeyRefresh::stale_if_error` may be, and are dated back.
+const BEFORE_START: Duration = Duration::from_secs(7 * 86_400);
 
 #[cfg(test)]
 mod tests {
@@ -79,5 +83,9 @@ mod tests {
         let first = SystemClock.now();
         let second = SystemClock.now();
         assert!(second.monotonic >= first.monotonic);
+        assert!(
+            first.monotonic >= BEFORE_START,
+            "what is a week old can be dated"
+        );
     }
 }

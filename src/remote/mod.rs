@@ -226,6 +226,11 @@ impl RemoteKeySet {
         }
     }
 
+    /// Whether some token can be verified without waiting: an empty set is one to use, too.
+    pub(crate) fn is_ready(&self, now: Now) -> bool {
+        self.has_usable_keys(now) && !self.0.state.load().published.is_empty()
+    }
+
     /// Waits for the fetch in flight, or starts one.
     ///
     /// Cancel safe: the fetch goes on in a task of its own.
@@ -289,7 +294,10 @@ impl RemoteKeySet {
             };
             match refresh::landed(Some(flight), longest).await {
                 Ok(()) if is_new => break,
-                Err(error) if is_new || error.kind() == FetchErrorKind::NoRuntime => {
+                // One that began before this call may fail or hang; no other is waited for in vain.
+                Err(error)
+                    if is_new || !may_be_older || error.kind() == FetchErrorKind::NoRuntime =>
+                {
                     return Err(error);
                 }
                 Ok(()) | Err(_) => may_be_older = false,

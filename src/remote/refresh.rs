@@ -14,7 +14,6 @@ use tokio::sync::watch;
 
 use super::freshness::{Decision, UnknownKey};
 use super::landing::Landing;
-use super::settings::KeyRefresh;
 use super::source::{self, KeySource};
 use super::state::State;
 use super::{Fetched, Reason, Shared};
@@ -94,7 +93,7 @@ impl Flights {
 pub(super) fn is_in_air(shared: &Shared, now: Now) -> bool {
     let since = shared.flights.in_air_since.load(Ordering::Acquire);
     let longest = u64::try_from(shared.longest_flight().as_millis()).unwrap_or(u64::MAX);
-    since != 0 && milliseconds(now).saturating_sub(since) < longest
+    since != 0 && milliseconds(now).saturating_add(1).saturating_sub(since) < longest
 }
 
 pub(super) fn milliseconds(now: Now) -> u64 {
@@ -130,9 +129,13 @@ fn board(shared: &Arc<Shared>, reason: Reason, lost: &mut Option<Lost>) -> Optio
             if took < shared.longest_flight() {
                 return Some(Boarding::Joined(flight.clone()));
             }
-            let reason_of_lost = flight.reason;
+            // What still hangs is a failure anew whenever a fetch is due, so that attempts count on and
+            // nobody waits in an outage that is known.
             if !air.is_overdue {
-                *lost = Some(shared.lose(&air, reason_of_lost, took, now));
+                *lost = Some(shared.lose(&air, flight.reason, took, now));
+            } else if shared.is_fetch_due(reason, now) {
+                shared.ask(&air, reason, now);
+                *lost = Some(shared.lose(&air, reason, took, now));
             }
             // Nobody drives the task of a runtime that stands still, so its deadline never passes; a
             // thread that hangs is not joined by a second one.
@@ -144,22 +147,16 @@ fn board(shared: &Arc<Shared>, reason: Reason, lost: &mut Option<Lost>) -> Optio
             air.flight = None;
             shared.flights.in_air_since.store(0, Ordering::Release);
         }
-        let state = shared.state.load();
-        if !state.is_fetch_due(reason, &shared.config.rules, now) {
-            return Some(Boarding::landed(reason, now, state.last_error.clone()));
+        if !shared.is_fetch_due(reason, now) {
+            let error = shared.state.load().last_error.clone();
+            return Some(Boarding::landed(reason, now, error));
         }
         let runtime = match reads_a_file {
             true => None,
             false => Some(air.runtime.clone()?),
         };
         let (landing, flight) = Landing::take_off(shared, &mut air, reason, now);
-        shared.change(&air, |state| match reason {
-            Reason::UnknownKey => state
-                .history
-                .asked_for_unknown_key(&shared.config.rules, now),
-            Reason::BadSignature => state.history.asked_for_bad_signature(now),
-            Reason::Schedule | Reason::Operator => {}
-        });
+        shared.ask(&air, reason, now);
         (runtime, landing, flight)
     };
     // Started with the lock released: a runtime that has shut down drops the task here and now,
@@ -230,6 +227,28 @@ impl Shared {
         result
     }
 
+    fn is_fetch_due(&self, reason: Reason, now: Now) -> bool {
+        let (rules, state) = (&self.config.rules, self.state.load());
+        match reason {
+            Reason::Schedule => !matches!(
+                state.history.decide(rules, now),
+                Decision::Use | Decision::Refuse
+            ),
+            Reason::UnknownKey => state.history.decide_unknown_key(now) == UnknownKey::Fetch,
+            Reason::BadSignature => state.history.is_bad_signature_fetch_due(rules, now),
+            Reason::Operator => true,
+        }
+    }
+
+    /// Uses up the allowance for this.
+    fn ask(&self, air: &Air, reason: Reason, now: Now) {
+        self.change(air, |state| match reason {
+            Reason::UnknownKey => state.history.asked_for_unknown_key(&self.config.rules, now),
+            Reason::BadSignature => state.history.asked_for_bad_signature(now),
+            Reason::Schedule | Reason::Operator => {}
+        });
+    }
+
     /// A flight that has not landed counts as a failure.
     fn lose(&self, air: &Air, reason: Reason, took: Duration, now: Now) -> Lost {
         let error = FetchError::new(FetchErrorKind::Aborted);
@@ -259,20 +278,6 @@ impl Shared {
     }
 }
 
-impl State {
-    fn is_fetch_due(&self, reason: Reason, rules: &KeyRefresh, now: Now) -> bool {
-        match reason {
-            Reason::Schedule => !matches!(
-                self.history.decide(rules, now),
-                Decision::Use | Decision::Refuse
-            ),
-            Reason::UnknownKey => self.history.decide_unknown_key(now) == UnknownKey::Fetch,
-            Reason::BadSignature => self.history.is_bad_signature_fetch_due(rules, now),
-            Reason::Operator => true,
-        }
-    }
-}
-
 /// One of the callers that wait, while it waits.
 pub(super) struct Waiter<'a>(&'a Shared);
 
@@ -289,4 +294,174 @@ impl Drop for Waiter<'_> {
 pub(super) fn random() -> f64 {
     let bits = RandomState::new().hash_one(0_u8);
     f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::{Answer, Fresh};
+    use super::super::{KeyRefresh, NoKeys, RemoteConfig, RemoteKeySet};
+    use super::*;
+    use crate::clock::Clock;
+    use crate::event::{Events, Observer};
+    use crate::fetch::{Fetch, FetchFuture, FetchRequest};
+    use crate::key_set::KeySet;
+
+    /// A clock that is moved by hand, and a list of what is told.
+    #[derive(Debug, Default)]
+    struct Hand {
+        now: Mutex<Duration>,
+        told: AtomicUsize,
+    }
+
+    impl Clock for &'static Hand {
+        fn now(&self) -> Now {
+            let monotonic = *self.now.lock().unwrap();
+            Now {
+                wall: std::time::UNIX_EPOCH + monotonic,
+                monotonic,
+            }
+        }
+    }
+
+    impl Observer for &'static Hand {
+        fn observe(&self, event: &Event<'_>) {
+            assert!(matches!(event, Event::RefreshFailed { .. }), "{event:?}");
+            self.told.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Fetch for Nowhere {
+        fn fetch(&self, _: FetchRequest) -> FetchFuture<'_> {
+            Box::pin(async { Err(FetchError::new(FetchErrorKind::Connection)) })
+        }
+    }
+
+    impl Hand {
+        fn pass(&self, seconds: u64) {
+            *self.now.lock().unwrap() += Duration::from_secs(seconds);
+        }
+
+        fn told(&self) -> usize {
+            self.told.load(Ordering::Relaxed)
+        }
+    }
+
+    /// Keys of a file that was read well once, a minute ago, and is read again by a thread that hangs.
+    fn hung() -> (RemoteKeySet, &'static Hand, Landing) {
+        let hand: &'static Hand = Box::leak(Box::default());
+        let keys = RemoteKeySet(Arc::new(Shared {
+            config: RemoteConfig {
+                issuer: "https://id.example".into(),
+                source: KeySource::File("gone".into()),
+                failover: None,
+                rules: KeyRefresh::new(),
+                fetch: Arc::new(Nowhere),
+                clock: Arc::new(hand),
+                events: Events(Some(Arc::new(hand))),
+            },
+            state: arc_swap::ArcSwap::default(),
+            flights: Flights::default(),
+        }));
+        let shared = &keys.0;
+        let now = hand.now();
+        let answer = empty_set();
+        let accepted =
+            shared.update(|state| state.accept(answer, Reason::Schedule, &RULES, now, 0.5));
+        assert!(accepted.is_ok());
+        hand.pass(60);
+        let mut air = shared.flights.air();
+        let (mut landing, _) = Landing::take_off(shared, &mut air, Reason::Schedule, hand.now());
+        landing.taken_off = true;
+        drop(air);
+        (keys, hand, landing)
+    }
+
+    fn empty_set() -> Answer {
+        Answer {
+            keys: Some(Fresh {
+                keys: KeySet::of([].into_iter()),
+                document: None,
+                etag: None,
+            }),
+            lifetime: Some(Duration::ZERO),
+            failed_over: None,
+        }
+    }
+
+    const RULES: KeyRefresh = KeyRefresh::new();
+
+    /// What a request does whose key is there.
+    #[track_caller]
+    fn request(keys: &RemoteKeySet) {
+        match keys.current(keys.0.config.clock.now(), None) {
+            Ok(snapshot) => keys.refresh_if_due(&snapshot),
+            Err(NoKeys::Wait) => keys.request_refresh(Reason::Schedule),
+            Err(NoKeys::Join(_)) => panic!("a request waits for a thread that hangs"),
+            Err(NoKeys::Refuse(_)) => {}
+        }
+    }
+
+    #[test]
+    fn a_file_that_hangs_is_told_of_after_twice_the_deadline_and_may_come_back() {
+        let (keys, hand, landing) = hung();
+        for (seconds, told) in [(0, 0), (9, 0), (1, 1), (0, 1)] {
+            hand.pass(seconds);
+            request(&keys);
+            assert_eq!(hand.told(), told);
+        }
+        let error = keys.0.state.load().last_error.clone();
+        assert_eq!(
+            error.map(|error| error.kind()),
+            Some(FetchErrorKind::Aborted)
+        );
+        landing.land(Ok(empty_set()));
+        assert!(keys.0.state.load().last_error.is_none());
+        assert!(keys.0.flights.air().flight.is_none());
+        assert_eq!(keys.status(hand.now()).age, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_file_that_hangs_fails_whenever_it_is_due_and_no_second_thread_reads() {
+        let (keys, hand, landing) = hung();
+        // Three requests a minute, in the day that keys serve on and an hour beyond.
+        for _ in 0..25 * 60 {
+            hand.pass(60);
+            for _ in 0..3 {
+                request(&keys);
+            }
+        }
+        assert!((1_000..=1_500).contains(&hand.told()), "{}", hand.told());
+        let told = hand.told();
+        for (reason, more) in [
+            (Reason::Operator, 1),
+            (Reason::UnknownKey, 2),
+            (Reason::UnknownKey, 2),
+            (Reason::BadSignature, 3),
+            (Reason::BadSignature, 3),
+        ] {
+            let boarding = join(&keys.0, reason);
+            let Some(Boarding::Landed(flight)) = boarding else {
+                panic!("a second thread, or one that nobody can wait for");
+            };
+            let outcome = flight.outcome.borrow().clone();
+            assert!(matches!(outcome, Some(Err(_))));
+            assert_eq!(hand.told() - told, more, "{reason:?}");
+        }
+        drop(landing);
+    }
+    /// On the clock of keys no time passes at all.
+    #[tokio::test(start_paused = true)]
+    async fn a_file_that_hangs_holds_up_no_operator_for_ever() {
+        let (keys, hand, landing) = hung();
+        for (seconds, kind) in [(0, FetchErrorKind::Deadline), (10, FetchErrorKind::Aborted)] {
+            hand.pass(seconds);
+            let minute = Duration::from_secs(60);
+            let fetched = tokio::time::timeout(minute, keys.fetch_now()).await;
+            assert_eq!(fetched.unwrap().unwrap_err().kind(), kind);
+        }
+        drop(landing);
+    }
 }

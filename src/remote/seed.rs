@@ -245,7 +245,10 @@ impl RemoteKeySet {
                 });
             }
             let (rules, random) = (&shared.config.rules, refresh::random());
+            // A seed is no fetch: what the last one failed with still stands.
+            let last_error = state.last_error.take();
             let accepted = state.accept(answer, Reason::Schedule, rules, then, random);
+            state.last_error = last_error;
             accepted.map(drop).map_err(|_| not_a_key_set())
         })
     }

@@ -56,11 +56,8 @@ impl Verifier {
         while !self.status().is_ready() {
             let now = self.0.clock.now();
             // All in the air before the first is awaited: one that is down keeps no other from coming.
-            let flights: Vec<_> = self
-                .remote()
-                .filter(|(_, keys)| !keys.has_usable_keys(now))
-                .map(|(_, keys)| keys.fetch_as_due())
-                .collect();
+            let missing = || self.remote().filter(|(_, keys)| !keys.is_ready(now));
+            let flights: Vec<_> = missing().map(|(_, keys)| keys.fetch_as_due()).collect();
             for flight in flights {
                 // What failed is due again after its pause.
                 let _ = flight.await;
@@ -68,7 +65,7 @@ impl Verifier {
             if self.status().is_ready() {
                 return;
             }
-            let pauses = self.remote().map(|(_, keys)| keys.next_refresh());
+            let pauses = missing().map(|(_, keys)| keys.next_refresh());
             let pause = pauses.min().unwrap_or(MAX_PAUSE);
             tokio::time::sleep(pause.clamp(MIN_PAUSE, MAX_PAUSE)).await;
         }

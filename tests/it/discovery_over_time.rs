@@ -8,6 +8,8 @@ use portcullis::{
 };
 use serde_json::json;
 
+use tokio::runtime::Builder;
+
 use crate::support::{Recorder, discovered, failure, reason, settle};
 
 const FIRST: &str = "https://keys.example.com/first";
@@ -328,4 +330,81 @@ async fn an_address_that_is_gone_by_the_time_it_is_asked_is_a_failure_and_then_f
         assert!(seconds <= 120, "not found again");
     }
     assert_eq!(network.count(&metadata), 2);
+}
+
+#[tokio::test]
+async fn a_refresh_by_hand_reads_metadata_too() {
+    let scene = Scene::set().await;
+    let withdrawn = scene.issuer.token().sign();
+    scene.issuer.rotate();
+    scene.publish(SECOND);
+    scene.point_to(SECOND);
+    scene.verifier.refresh_now().await.unwrap();
+    assert_eq!(scene.asked(), (2, 1, 1));
+    assert_eq!(
+        reason(&scene.verifier.verify(&withdrawn).await),
+        "unknown_key"
+    );
+}
+
+#[tokio::test]
+async fn an_older_seed_leaves_newer_metadata_alone() {
+    let scene = Scene::set().await;
+    scene.clock.advance(Duration::from_secs(600));
+    let other = Verifier::builder()
+        .issuer(discovered(&scene.issuer))
+        .clock(scene.clock.clone())
+        .fetch(scene.network.clone())
+        .build()
+        .unwrap();
+    other.warm_up().await.unwrap();
+    // Newer than the keys at hand, and older than the word that they have moved.
+    let seed = other.export_keys();
+    scene.point_to(SECOND);
+    scene.network.answer(SECOND, failure());
+    scene.later(3_000).await;
+    let before = scene.asked();
+    assert!(before.2 >= 1, "moved");
+    scene.verifier.seed_keys(&seed).unwrap();
+    assert_eq!(
+        scene.verifier.status().issuers()[0].age(),
+        Some(Duration::from_secs(3_000))
+    );
+    scene.later(1).await;
+    scene.later(61).await;
+    let after = scene.asked();
+    assert_eq!(after.1, before.1, "the old address is not asked again");
+    assert!(after.2 > before.2);
+}
+
+#[test]
+fn what_a_flight_that_was_given_up_reads_replaces_no_newer_metadata() {
+    let runtime = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (still, other) = (runtime(), runtime());
+    let scene = still.block_on(Scene::set());
+    scene.clock.advance(Duration::from_secs(3_600));
+    scene.network.hold();
+    still.block_on(async {
+        assert!(
+            scene
+                .verifier
+                .verify_now(&scene.issuer.token().sign())
+                .is_err()
+        );
+        scene.network.until_requests(3).await;
+    });
+    // Its runtime stands still with it; another finds where the keys are now.
+    scene.clock.advance(Duration::from_secs(10));
+    assert_eq!(other.block_on(scene.good()), "accepted", "of before");
+    scene.publish(SECOND);
+    scene.point_to(SECOND);
+    scene.network.release();
+    other.block_on(scene.later(1));
+    assert_eq!(scene.asked(), (3, 1, 1));
+
+    scene.point_to(FIRST);
+    still.block_on(settle());
+    assert_eq!(scene.asked(), (3, 2, 1), "it goes on");
+    other.block_on(scene.later(599));
+    assert_eq!(scene.asked(), (3, 2, 2), "and is not heard");
 }

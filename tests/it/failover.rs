@@ -7,6 +7,7 @@ use portcullis::{
     Audience, FetchError, FetchErrorKind, FetchResponse, Freshness, Issuer, KeyRefresh, KeyState,
     Verifier, VerifyError,
 };
+use serde_json::Value;
 
 use crate::support::{KEYS, Recorder, Scene, failure, reason, settle};
 
@@ -27,6 +28,16 @@ fn mirror(scene: &Scene) {
 
 fn mirrored(scene: &Scene) -> usize {
     scene.network.count(FAILOVER)
+}
+
+/// Withdraws the issuer's key for good; the mirror has `jwks` from here on, and the issuer is down.
+async fn withdraw_behind(scene: &Scene, jwks: impl Into<Vec<u8>>) {
+    scene.rotate();
+    scene.verifier.refresh_now().await.unwrap();
+    let keys = FetchResponse::document(jwks);
+    scene.network.answer(FAILOVER, Ok(keys));
+    scene.go_down();
+    scene.pass(1_300);
 }
 
 /// How a first source fails.
@@ -268,4 +279,87 @@ async fn a_first_address_that_hangs_leaves_time_for_the_second() {
     let error = verifier.status().issuers()[0].last_error().unwrap().kind();
     assert_eq!(error, FetchErrorKind::Deadline);
     assert_eq!((issuer.requests().jwks(), mirror.requests().jwks()), (1, 1));
+}
+
+/// Material is withdrawn, not its name.
+#[tokio::test]
+async fn a_withdrawn_key_is_not_revived_under_another_name() {
+    let scene = set().await;
+    let withdrawn = scene.token().key_id("renamed").sign();
+    let mut renamed: Value = serde_json::from_str(&scene.issuer.jwks()).unwrap();
+    renamed["keys"][0]["kid"] = "renamed".into();
+    assert_eq!(scene.good().await, "accepted");
+    withdraw_behind(&scene, renamed.to_string()).await;
+    assert_eq!(scene.verify(&withdrawn).await, "keys_unavailable");
+    assert_eq!((mirrored(&scene), scene.status().key_count()), (1, 0));
+}
+
+/// Each answer withdraws anew what is in its grace, which pushes nothing out of the memory.
+#[tokio::test]
+async fn a_withdrawn_key_is_not_revived_however_often_others_are_withdrawn_again() {
+    let scene = set().await;
+    let (withdrawn, published_first) = (scene.token().sign(), scene.issuer.jwks());
+    let minute = Freshness::at_most(Duration::from_secs(60));
+    let publish = || {
+        let keys = FetchResponse::document(scene.issuer.jwks());
+        scene.network.answer(KEYS, Ok(keys.with_freshness(minute)));
+    };
+    publish();
+    assert_eq!(scene.verify(&withdrawn).await, "accepted");
+    scene.rotate();
+    scene.verifier.refresh_now().await.unwrap();
+    for _ in 0..3 {
+        scene.issuer.rotate();
+        publish();
+        scene.pass(60);
+        assert_eq!(scene.good().await, "accepted");
+    }
+    // Three in their grace, and more answers than the memory has room for.
+    for _ in 0..50 {
+        scene.pass(60);
+        assert_eq!(scene.good().await, "accepted");
+        settle().await;
+    }
+    assert!(scene.fetches() > 50, "{}", scene.fetches());
+    let keys = FetchResponse::document(published_first);
+    scene.network.answer(FAILOVER, Ok(keys));
+    scene.go_down();
+    scene.pass(1_300);
+    assert_eq!(scene.verify(&withdrawn).await, "keys_unavailable");
+    assert!(mirrored(&scene) >= 1);
+}
+
+/// Whatever lifetime the mirror states.
+#[tokio::test]
+async fn after_a_failover_the_first_source_is_asked_again_within_a_minute() {
+    let scene = set().await;
+    let hour = Freshness::at_most(Duration::from_secs(3_600));
+    let keys = FetchResponse::document(scene.issuer.jwks()).with_freshness(hour);
+    scene.network.answer(FAILOVER, Ok(keys));
+    assert_eq!(scene.good().await, "accepted");
+    scene.pass(599);
+    scene.network.answer_once(KEYS, failure());
+    assert_eq!(scene.good().await, "accepted");
+    settle().await;
+    assert_eq!((scene.fetches(), mirrored(&scene)), (2, 1));
+    scene.pass(60);
+    assert_eq!(scene.good().await, "accepted");
+    settle().await;
+    assert_eq!((scene.fetches(), mirrored(&scene)), (3, 1));
+    assert!(scene.status().last_error().is_none());
+}
+
+/// The mirror does not know what has been withdrawn: whoever acts on a leak must hear of it.
+#[tokio::test]
+async fn a_refresh_by_hand_that_only_the_mirror_answered_is_an_error() {
+    let scene = set().await;
+    assert_eq!(scene.good().await, "accepted");
+    scene.go_down();
+    let error = scene.verifier.refresh_now().await.unwrap_err();
+    let kinds: Vec<_> = error.failures().map(|(_, error)| error.kind()).collect();
+    assert_eq!(kinds, [FetchErrorKind::Connection]);
+    assert_eq!(mirrored(&scene), 1);
+    scene.publish();
+    scene.verifier.refresh_now().await.unwrap();
+    assert_eq!(mirrored(&scene), 1);
 }

@@ -214,6 +214,27 @@ async fn a_304_confirms_what_is_at_hand_and_only_if_it_was_asked_for() {
     assert!(door.status().last_error().is_none());
 }
 
+/// RFC 9111 §4.3.4: what it does not say stays as it was.
+#[tokio::test]
+async fn a_304_keeps_the_lifetime_unless_it_states_another() {
+    for (header, lifetime) in [("", 120), ("Cache-Control: max-age=300\r\n", 300)] {
+        let door = Door::open("").await;
+        let head = "200 OK\r\nETag: \"1\"\r\nCache-Control: max-age=120";
+        door.server.say(with_body(head, door.issuer.jwks()));
+        assert_eq!(door.good().await, "accepted");
+        let not_modified = format!("HTTP/1.1 304 Not Modified\r\n{header}\r\n");
+        door.server.say(not_modified);
+        door.pass(119);
+        assert_eq!(door.good().await, "accepted");
+        door.refreshed().await;
+        assert_eq!(door.status().age(), Some(Duration::ZERO));
+        for (pass, state) in [(lifetime - 1, KeyState::Fresh), (1, KeyState::Stale)] {
+            door.pass(pass);
+            assert_eq!(door.status().state(), state, "{header}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_empty_set_is_an_emergency_withdrawal() {
     for nothing in [

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use portcullis::testing::{AUDIENCE, Fault, ScriptedFetch, TestIssuer, VirtualClock};
@@ -262,6 +263,52 @@ async fn a_clock_that_panics_in_flight_fails_the_flight() {
     // Its clock stands still: an operator needs no back-off to pass.
     scene.verifier.refresh_now().await.unwrap();
     assert_eq!(scene.good().await, "accepted");
+}
+
+#[tokio::test]
+async fn what_is_told_of_a_panic_has_the_age_of_the_keys() {
+    let (armed, events) = (Arc::new(AtomicBool::new(false)), Recorder::default());
+    let clock = VirtualClock::at_unix(1_800_000_000);
+    let panics = PanicsInFlight {
+        armed: Arc::clone(&armed),
+        clock: clock.clone(),
+    };
+    let build = |builder: VerifierBuilder| builder.clock(panics).observer(events.clone());
+    let scene = Scene::built(|issuer| issuer, build).await;
+    assert_eq!(scene.good().await, "accepted");
+    clock.advance(Duration::from_secs(100));
+    armed.store(true, Ordering::Relaxed);
+    assert!(scene.verifier.refresh_now().await.is_err());
+    settle().await;
+    let told = events.all().pop().unwrap();
+    assert_eq!(told, "refresh_failed age=Some(100) Aborted");
+}
+
+#[test]
+fn a_refresh_by_hand_outside_a_runtime_fails_at_once() {
+    for in_air in [false, true] {
+        let runtime = runtime();
+        let scene = runtime.block_on(Scene::set());
+        scene.network.hold();
+        if in_air {
+            runtime.block_on(async {
+                assert!(scene.verifier.verify_now(&scene.token().sign()).is_err());
+                scene.network.until_requests(1).await;
+            });
+        }
+        let (sender, outcome) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut refresh = std::pin::pin!(scene.verifier.refresh_now());
+            let mut context = Context::from_waker(Waker::noop());
+            drop(sender.send(refresh.as_mut().poll(&mut context)));
+        });
+        let polled = outcome.recv_timeout(Duration::from_secs(10));
+        let Poll::Ready(Err(error)) = polled.expect("one poll ends") else {
+            panic!("nobody would ever wake it");
+        };
+        let kinds: Vec<_> = error.failures().map(|(_, error)| error.kind()).collect();
+        assert_eq!(kinds, [FetchErrorKind::NoRuntime], "in the air: {in_air}");
+    }
 }
 
 #[tokio::test]

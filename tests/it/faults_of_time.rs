@@ -3,9 +3,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use portcullis::{Clock as _, FetchErrorKind, KeyState, VerifyError};
+use portcullis::{
+    Clock as _, FetchErrorKind, FetchResponse, Freshness, KeyRefresh, KeyState, VerifyError,
+};
 
-use crate::support::{KEYS, Scene, settle};
+use crate::support::{KEYS, Recorder, Scene, reason, settle};
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
@@ -75,7 +77,7 @@ async fn intervals_end_though_the_wall_clock_is_set_back() {
         .clock
         .set_wall(wall(&scene) - Duration::from_secs(5 * HOUR));
     let old = scene.verifier.verify_now(&old).map(drop);
-    assert_eq!(crate::support::reason(&old), "issued_in_future");
+    assert_eq!(reason(&old), "issued_in_future");
     assert_eq!(scene.status().in_grace_count(), 1);
     scene.pass(HOUR);
     assert_eq!(scene.status().in_grace_count(), 0);
@@ -240,12 +242,17 @@ async fn with_steady_use_a_withdrawn_key_is_refused_within_the_stated_bound() {
 
 #[tokio::test]
 async fn a_rotation_without_overlap_costs_one_fetch_and_no_refusal() {
-    let scene = Scene::set().await;
-    assert_eq!(scene.good().await, "accepted");
-    scene.rotate();
-    assert_eq!(scene.good().await, "accepted");
-    assert_eq!(scene.fetches(), 2);
-    assert!(scene.network.requests()[1].no_cache());
+    // With keys that are fresh, due, and so long stale that their use waits for a fetch.
+    for idle in [0, 599, 1_199, 1_200, DAY - 1] {
+        let scene = Scene::set().await;
+        assert_eq!(scene.good().await, "accepted");
+        scene.rotate();
+        scene.pass(idle);
+        assert_eq!(scene.good().await, "accepted", "after {idle} s");
+        settle().await;
+        assert_eq!(scene.fetches(), 2, "after {idle} s");
+        assert!(scene.network.requests()[1].no_cache(), "after {idle} s");
+    }
 }
 
 /// At the time of a scheduled fetch too, whose answer may be a cache's.
@@ -274,4 +281,84 @@ async fn a_rotation_is_seen_past_caches_by_the_request_that_refreshes() {
         assert_eq!(scene.verify(&token("new")).await, expected);
         assert_eq!(scene.fetches(), 2, "the schedule was served as well");
     }
+}
+
+/// A pause that grew long while keys were usable ends with them.
+#[tokio::test]
+async fn recovery_after_the_bound_is_a_minute_away_however_long_the_pauses_were() {
+    for (most, stated) in [(HOUR, HOUR), (DAY, DAY)] {
+        let (most, stated) = (Duration::from_secs(most), Duration::from_secs(stated));
+        let scene = Scene::with(|issuer| {
+            let refresh = KeyRefresh::new().max_lifetime(most);
+            issuer.key_refresh(refresh)
+        })
+        .await;
+        let keys = FetchResponse::document(scene.issuer.jwks());
+        let keys = keys.with_freshness(Freshness::at_most(stated));
+        scene.network.answer(KEYS, Ok(keys));
+        assert_eq!(scene.good().await, "accepted");
+        scene.go_down();
+        let token = scene.token().sign();
+        for _ in 0..24 * 60 {
+            scene.pass(60);
+            drop(scene.verifier.verify_now(&token));
+            settle().await;
+        }
+        assert_eq!(scene.verify(&token).await, "keys_unavailable");
+        scene.publish();
+        scene.pass(60);
+        assert_eq!(scene.verify(&token).await, "accepted", "{stated:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_step_of_the_wall_clock_during_a_fetch_loses_no_answer() {
+    for forwards in [true, false] {
+        let scene = Scene::set().await;
+        scene.network.hold();
+        let waiter = tokio::spawn({
+            let (verifier, token) = (scene.verifier.clone(), scene.token().sign());
+            async move { reason(&verifier.verify(&token).await) }
+        });
+        scene.network.until_requests(1).await;
+        let (before, hour) = (wall(&scene), Duration::from_secs(HOUR));
+        let step = if forwards {
+            before + hour
+        } else {
+            before - hour
+        };
+        scene.clock.set_wall(step);
+        drop(scene.verifier.verify_now(&scene.token().sign()));
+        settle().await;
+        scene.clock.set_wall(before);
+        scene.network.release();
+        assert_eq!(waiter.await.unwrap(), "accepted");
+        assert_eq!(scene.fetches(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_flight_that_does_not_land_is_told_of_once() {
+    let events = Recorder::default();
+    let scene = Scene::built(|issuer| issuer, |builder| builder.observer(events.clone())).await;
+    scene.network.hold();
+    let ask = async || {
+        drop(scene.verifier.verify_now(&scene.token().sign()));
+        settle().await;
+    };
+    ask().await;
+    // Twice the deadline of 5 s, on both sides.
+    for (pass, lost) in [(9, 0), (1, 1), (1, 1), (9, 1), (1, 2)] {
+        scene.pass(pass);
+        ask().await;
+        assert_eq!(events.count("refresh_failed"), lost);
+    }
+    let kind = scene.status().last_error().unwrap().kind();
+    assert_eq!(kind, FetchErrorKind::Aborted);
+    scene.network.release();
+    settle().await;
+    let landed_late = events.take();
+    assert_eq!(landed_late, ["refresh_failed age=None Aborted"; 2]);
+    scene.pass(60);
+    assert_eq!(scene.good().await, "accepted");
 }

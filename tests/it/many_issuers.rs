@@ -166,6 +166,26 @@ async fn an_issuer_that_is_down_takes_nothing_from_the_others() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn waiting_for_all_asks_all_at_once_though_one_is_down() {
+    let crowd = Crowd::of(10).await;
+    crowd.network.answer(&address(0), failure());
+    let ready = tokio::spawn({
+        let verifier = crowd.verifier.clone();
+        async move { verifier.ready().await }
+    });
+    settle().await;
+    for number in 1..10 {
+        let outcome = crowd.verifier.verify_now(&crowd.token(number));
+        assert_eq!(reason(&outcome), "accepted", "{number}");
+    }
+    let keys = FetchResponse::document(crowd.signer.jwks());
+    crowd.network.answer(&address(0), Ok(keys));
+    crowd.clock.advance(Duration::from_secs(60));
+    ready.await.unwrap();
+    assert_eq!(crowd.network.requests().len(), 11);
+}
+
 /// On sockets, with a deadline of its own.
 #[tokio::test]
 async fn warming_up_takes_as_long_as_the_slowest_and_no_longer() {

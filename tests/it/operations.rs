@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use portcullis::testing::{AUDIENCE, Endpoint, Fault, TestIssuer};
 use portcullis::{
-    Audience, FetchError, FetchErrorKind, FetchResponse, Freshness, Issuer, KeySet, KeyState,
-    Verifier,
+    Algorithm, Audience, FetchError, FetchErrorKind, FetchResponse, Freshness, Issuer, KeySet,
+    KeyState, Verifier,
 };
+
+use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use serde_json::Value;
+use tokio::runtime::Builder;
 
 use crate::support::{KEYS, Recorder, Scene, discovered, failure, reason, settle};
 
@@ -118,6 +122,23 @@ async fn after_a_failure_the_next_refresh_is_the_back_off() {
 }
 
 #[tokio::test]
+async fn a_fetch_for_an_unknown_key_that_failed_puts_no_refresh_forward() {
+    let scene = Scene::set().await;
+    assert_eq!(scene.good().await, "accepted");
+    let before = scene.status().next_refresh().unwrap();
+    scene.go_down();
+    assert_eq!(scene.invented().await, "keys_unavailable");
+    for seconds in [1, 2, 60] {
+        scene.pass(seconds);
+        assert_eq!(scene.good().await, "accepted");
+        settle().await;
+        assert_eq!(scene.fetches(), 2);
+    }
+    let next = scene.status().next_refresh().unwrap();
+    assert_eq!(next, before - Duration::from_secs(63));
+}
+
+#[tokio::test]
 async fn fixed_keys_have_no_age_and_nothing_to_refresh() {
     let issuer = TestIssuer::start().await.unwrap();
     let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
@@ -158,6 +179,64 @@ async fn ready_waits_until_every_issuer_has_answered_and_does_not_hammer() {
     let fetches = scene.fetches();
     scene.verifier.ready().await;
     assert_eq!(scene.fetches(), fetches, "at once when it is");
+}
+
+/// Requests and seeds bring keys too: a pause of a minute is not slept through.
+#[tokio::test(start_paused = true)]
+async fn ready_returns_within_a_second_of_keys() {
+    let warm = Scene::set().await;
+    assert_eq!(warm.good().await, "accepted");
+    let scene = Scene::set().await;
+    let trusted = Issuer::jwks_uri(warm.issuer.issuer(), KEYS, Audience::of(AUDIENCE));
+    let verifier = Verifier::builder()
+        .issuer(trusted)
+        .clock(scene.clock.clone())
+        .fetch(scene.network.clone())
+        .build()
+        .unwrap();
+    scene.go_down();
+    // Pauses between attempts have grown to half a minute at least.
+    for _ in 0..10 {
+        assert!(verifier.warm_up().await.is_err());
+        scene.clock.advance(Duration::from_secs(60));
+    }
+    assert!(verifier.warm_up().await.is_err());
+    let ready = tokio::spawn({
+        let verifier = verifier.clone();
+        async move { verifier.ready().await }
+    });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!ready.is_finished());
+    verifier.seed_keys(&warm.verifier.export_keys()).unwrap();
+    tokio::time::timeout(Duration::from_secs(1), ready)
+        .await
+        .expect("not overslept")
+        .unwrap();
+}
+
+/// An empty set may be used, and lets no token in.
+#[tokio::test(start_paused = true)]
+async fn ready_waits_for_a_key_of_every_issuer() {
+    let scene = Scene::set().await;
+    scene
+        .network
+        .answer(KEYS, Ok(FetchResponse::document(r#"{"keys":[]}"#)));
+    let ready = tokio::spawn({
+        let verifier = scene.verifier.clone();
+        async move { verifier.ready().await }
+    });
+    for seconds in [0, 600, 600] {
+        scene.pass(seconds);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!ready.is_finished());
+    }
+    scene.publish();
+    scene.pass(600);
+    tokio::time::timeout(Duration::from_secs(2), ready)
+        .await
+        .expect("asked for on the issuer's schedule")
+        .unwrap();
+    assert_eq!(scene.fetches(), 4);
 }
 
 #[tokio::test]
@@ -348,6 +427,106 @@ async fn a_bad_signature_is_doubted_in_the_background_once_in_five_minutes() {
     }
     assert_eq!(scene.fetches(), 2);
     assert_eq!(events.count("refresh_failed"), 0);
+}
+
+/// With a kid that is there the key is not unknown, nor is it without a kid.
+#[tokio::test]
+async fn a_bad_signature_is_no_unknown_key_to_an_operator() {
+    let (scene, events) = recorded().await;
+    assert_eq!(scene.good().await, "accepted");
+    events.take();
+    for seconds in [0, 11, 1] {
+        scene.pass(seconds);
+        let token = scene.token().without_key_id().with_invalid_signature();
+        assert_eq!(scene.verify(&token).await, "invalid_signature");
+        let token = scene.token().with_invalid_signature();
+        assert_eq!(scene.verify(&token).await, "invalid_signature");
+    }
+    settle().await;
+    assert_eq!(events.count("unknown_key_refused"), 0);
+    assert!(events.count("keys_refreshed") >= 1, "it is looked for");
+    assert_eq!(scene.invented().await, "unknown_key");
+    assert_eq!(events.count("unknown_key_refused"), 1);
+}
+
+/// The header then fits no key of that name, which is doubted as a bad signature is.
+#[tokio::test]
+async fn a_kid_with_a_key_of_another_type_is_doubted_in_the_background() {
+    let scene = Scene::set().await;
+    assert_eq!(scene.good().await, "accepted");
+    let kid = scene
+        .status()
+        .key_ids()
+        .flatten()
+        .next()
+        .unwrap()
+        .to_owned();
+    let other = TestIssuer::start_with([Algorithm::Rs256]).await.unwrap();
+    let other = other.with_clock(scene.clock.clone());
+    let token = || {
+        let token = other.token().issuer(scene.issuer.issuer());
+        token.key_id(&kid).sign()
+    };
+    scene.pass(60);
+    for fetches in [2, 2, 3] {
+        assert_eq!(scene.verify(&token()).await, "algorithm_mismatch");
+        settle().await;
+        assert_eq!(scene.fetches(), fetches);
+        scene.pass(150);
+    }
+    let mut jwks: Value = serde_json::from_str(&other.jwks()).unwrap();
+    jwks["keys"][0]["kid"] = kid.as_str().into();
+    let keys = FetchResponse::document(jwks.to_string());
+    scene.network.answer(KEYS, Ok(keys));
+    scene.pass(150);
+    assert_eq!(
+        scene.verify(&token()).await,
+        "algorithm_mismatch",
+        "nobody waits"
+    );
+    settle().await;
+    assert_eq!(scene.verify(&token()).await, "accepted");
+    assert_eq!(scene.fetches(), 4);
+}
+
+/// How far the gauge of this name has moved since the last call.
+fn moved(recorder: &DebuggingRecorder, name: &str) -> Option<f64> {
+    let metrics = recorder.snapshotter().snapshot().into_vec();
+    metrics.into_iter().find_map(|(key, _, _, value)| {
+        let DebugValue::Gauge(value) = value else {
+            return None;
+        };
+        (key.key().name() == name).then(|| value.into_inner())
+    })
+}
+
+#[test]
+fn nobody_waits_when_all_have_been_served() {
+    let recorder = DebuggingRecorder::new();
+    let waiting = || moved(&recorder, "portcullis_key_waiters");
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    // On this one thread, whose recorder it is.
+    metrics::with_local_recorder(&recorder, || {
+        runtime.block_on(async {
+            let scene = Scene::set().await;
+            scene.network.hold();
+            let call = || {
+                let (verifier, token) = (scene.verifier.clone(), scene.token().sign());
+                tokio::spawn(async move { reason(&verifier.verify(&token).await) })
+            };
+            let (first, others) = (call(), [call(), call()]);
+            settle().await;
+            assert_eq!(waiting(), Some(3.0));
+            first.abort();
+            assert!(first.await.unwrap_err().is_cancelled());
+            assert_eq!(waiting(), Some(-1.0));
+            scene.network.release();
+            for other in others {
+                assert_eq!(other.await.unwrap(), "accepted");
+            }
+            assert_eq!(waiting(), Some(-2.0));
+        });
+    });
 }
 
 /// What is told to operators has no query of a URL and no token in it.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use portcullis::testing::{AUDIENCE, TestIssuer};
 use portcullis::{
-    Audience, Clock as _, FetchResponse, Issuer, KeySeed, KeyState, SeedError, Verifier,
+    Audience, Clock as _, FetchErrorKind, FetchResponse, Issuer, KeySeed, KeyState, SeedError,
+    Verifier,
 };
 use serde_json::Value;
 
@@ -302,10 +303,11 @@ async fn a_key_of_another_issuer_in_a_seed_is_left_out() {
     assert_eq!(verifier.status().issuers()[0].key_count(), 0);
 }
 
+const MIRROR: &str = "https://mirror.example.com/keys";
+
 /// What a mirror says is used in its turn, and never handed on as the issuer's word.
 #[tokio::test]
 async fn a_mirrors_keys_are_neither_exported_nor_seeded() {
-    const MIRROR: &str = "https://mirror.example.com/keys";
     let scene = Scene::built(|issuer| issuer.failover_jwks_uri(MIRROR), |builder| builder).await;
     scene.go_down();
     let keys = FetchResponse::document(scene.issuer.jwks());
@@ -321,4 +323,99 @@ async fn a_mirrors_keys_are_neither_exported_nor_seeded() {
         .seed_keys(&of_mirror.export_keys())
         .unwrap_err();
     assert!(matches!(error, SeedError::OtherAddress { .. }));
+}
+
+/// A restart must not forget what the issuer has withdrawn.
+#[tokio::test]
+async fn an_export_under_failover_is_the_issuers_own_last_answer() {
+    let scene = Scene::with(|issuer| issuer.failover_jwks_uri(MIRROR)).await;
+    let (withdrawn, published_first) = (scene.token().sign(), scene.issuer.jwks());
+    assert_eq!(scene.verify(&withdrawn).await, "accepted");
+    scene.rotate();
+    scene.verifier.refresh_now().await.unwrap();
+    let before = scene.verifier.export_keys().to_json();
+    let keys = FetchResponse::document(published_first);
+    scene.network.answer(MIRROR, Ok(keys));
+    scene.go_down();
+    scene.pass(1_300);
+    assert_eq!(scene.good().await, "accepted");
+    assert_eq!(scene.network.count(MIRROR), 1);
+
+    let seed = scene.verifier.export_keys();
+    let of = |text: &str| serde_json::from_str::<Value>(text).unwrap()["issuers"][0].clone();
+    let (before, after) = (of(&before), of(&seed.to_json()));
+    for member in ["jwks", "jwks_uri", "fetched_at"] {
+        assert_eq!(after[member], before[member], "{member}");
+    }
+    let verifier = another(&scene);
+    verifier.seed_keys(&seed).unwrap();
+    assert!(verifier.verify(&withdrawn).await.is_err());
+    assert_eq!(
+        reason(&verifier.verify(&scene.token().sign()).await),
+        "accepted"
+    );
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_was_set_back_makes_no_exported_key_younger() {
+    let (scene, _) = exported().await;
+    let wall = scene.clock.now().wall;
+    let age = Duration::from_secs(23 * 3_600);
+    scene.clock.advance(age);
+    scene.clock.set_wall(wall);
+    let verifier = another(&scene);
+    verifier.seed_keys(&scene.verifier.export_keys()).unwrap();
+    assert_eq!(verifier.status().issuers()[0].age(), Some(age));
+    assert_eq!(scene.status().age(), Some(age));
+}
+
+/// The issuer has not been heard on the key: a seed is older than the question.
+#[tokio::test]
+async fn a_seed_in_an_outage_makes_no_unknown_key_known_to_be_invented() {
+    let (scene, _) = exported().await;
+    scene.pass(300);
+    let other = another(&scene);
+    other.warm_up().await.unwrap();
+    scene.go_down();
+    assert_eq!(scene.invented().await, "keys_unavailable");
+    scene.verifier.seed_keys(&other.export_keys()).unwrap();
+    assert_eq!(scene.status().age(), Some(Duration::ZERO));
+    assert_eq!(scene.invented().await, "keys_unavailable");
+    scene.publish();
+    scene.pass(60);
+    assert_eq!(scene.invented().await, "unknown_key");
+}
+
+/// The answer is about the set that was asked about, which is not the one at hand any more.
+#[tokio::test]
+async fn word_of_no_change_that_a_seed_overtook_confirms_nothing() {
+    let scene = Scene::set().await;
+    let keys = FetchResponse::document(scene.issuer.jwks()).with_etag("\"1\"");
+    scene.network.answer(KEYS, Ok(keys));
+    assert_eq!(scene.good().await, "accepted");
+    let seed = scene.verifier.export_keys();
+    scene.pass(599);
+    let seed = changed(&seed, "fetched_at", seconds(&scene) - 100);
+    scene.network.hold();
+    scene
+        .network
+        .answer(KEYS, Ok(FetchResponse::not_modified()));
+    assert_eq!(
+        reason(&scene.verifier.verify_now(&scene.token().sign())),
+        "accepted"
+    );
+    scene.network.until_requests(2).await;
+    scene.verifier.seed_keys(&seed).unwrap();
+    scene.network.release();
+    settle().await;
+    let status = scene.status();
+    assert_eq!(status.age(), Some(Duration::from_secs(100)), "the seed's");
+    let kind = status.last_error().map(portcullis::FetchError::kind);
+    assert_eq!(kind, Some(FetchErrorKind::Status(304)));
+
+    scene.publish();
+    scene.pass(599);
+    assert_eq!(scene.good().await, "accepted");
+    settle().await;
+    assert!(scene.network.requests()[2].if_none_match().is_none());
 }
