@@ -28,7 +28,8 @@ pub struct Now {
 /// # Security
 ///
 /// A clock that runs behind accepts expired tokens and trusts withdrawn keys for as long as it is
-/// behind. `monotonic` must never go back.
+/// behind. `monotonic` must never go back, and should start a week or more above zero: keys of a seed
+/// are dated back on it.
 ///
 /// # Example
 ///

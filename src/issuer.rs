@@ -127,8 +127,10 @@ impl Issuer {
 
     /// An issuer whose JWK Set is a file, such as a mounted secret or config map.
     ///
-    /// It is read once by [`build`](crate::VerifierBuilder::build), and again when it is a minute old
-    /// and in use ([`KeyRefresh::min_lifetime`]) or lacks a token's key. A file that is not there, half
+    /// It is read once by [`build`](crate::VerifierBuilder::build), which succeeds without it, and again
+    /// when it is nearly a minute old and in use ([`KeyRefresh::min_lifetime`]) or lacks a token's key.
+    /// A key that is no longer in it serves on for [`KeyRefresh::unpublished_grace`], an hour, too: set
+    /// that to zero where the file is the truth. Seeds and a failover are for keys that are fetched. A file that is not there, half
     /// written or no JWK Set is a failed fetch: the keys at hand serve on for 24 h at most. Reading
     /// needs no runtime. `issuer` is the exact value of the tokens' `iss` and may be any text.
     ///
@@ -229,7 +231,8 @@ impl Issuer {
     /// A second address for the JWK Set, asked only when the first does not answer with one.
     ///
     /// Keys it has beyond those at hand are used; keys it lacks serve on as they do while fetches fail.
-    /// A key that the issuer itself has withdrawn is not brought back by it. The first address has
+    /// A key that this process has seen the issuer withdraw is not brought back by it; that is not
+    /// remembered beyond the process. The first address has
     /// 60 % of [`KeyRefresh::fetch_deadline`] when there is a second. Default: none.
     ///
     /// # Security

@@ -72,8 +72,17 @@ pub enum UnknownKeyDecision {
 
 impl KeyTiming {
     /// An instance that has never fetched.
+    ///
+    /// # Panics
+    ///
+    /// If a setting is out of the bounds that `build()` checks.
     #[must_use]
+    #[track_caller]
     pub fn new(rules: KeyRefresh) -> Self {
+        assert!(
+            rules.problem().is_none(),
+            "a setting of KeyRefresh is out of its bounds"
+        );
         Self {
             rules,
             history: History::default(),

@@ -165,7 +165,7 @@ pub enum BuildError {
         /// The value given.
         value: String,
         /// What the value must be.
-        bounds: &'static str,
+        bounds: String,
     },
     /// A failover address for keys that are not fetched.
     #[error(

@@ -23,7 +23,9 @@ use crate::text::Escaped;
 /// # Security
 ///
 /// Whoever writes a seed decides which keys sign valid tokens. Keep it where the service's code is
-/// kept, or as a secret's integrity is kept; never take it from a request.
+/// kept, or as a secret's integrity is kept; never take it from a request. One that is older than the
+/// withdrawal of a key brings that key back until the next fetch and its grace. Documents are kept as
+/// they were published, a secret that should not have been among them included.
 ///
 /// # Example
 ///
@@ -31,7 +33,11 @@ use crate::text::Escaped;
 /// use portcullis::{KeySeed, Verifier};
 ///
 /// # fn f(running: &Verifier, starting: &Verifier) -> Result<(), Box<dyn std::error::Error>> {
-/// std::fs::write("keys.json", running.export_keys().to_json())?;
+/// let seed = running.export_keys();
+/// if !seed.is_empty() {
+///     std::fs::write("keys.json.new", seed.to_json())?;
+///     std::fs::rename("keys.json.new", "keys.json")?;
+/// }
 ///
 /// let seed = KeySeed::from_json(&std::fs::read("keys.json")?)?;
 /// starting.seed_keys(&seed)?;
@@ -135,7 +141,7 @@ pub enum SeedError {
         /// The issuer.
         issuer: String,
     },
-    /// The keys were fetched in the future: one of the two clocks is wrong.
+    /// The keys were fetched in the future, be it by a second: one of the two clocks is wrong.
     #[error(
         "the keys of issuer {:?} in the seed are from the future; check the clocks",
         Escaped(issuer)

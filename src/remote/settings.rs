@@ -191,6 +191,9 @@ impl KeyRefresh {
 
     /// How long the address that discovery gave is used before the metadata is read again. Default: 1 h.
     ///
+    /// It is read together with a fetch of keys, so a moved address is followed within this and 0.9
+    /// lifetimes, or when the old one fails.
+    ///
     /// While metadata cannot be read the last address serves on, for
     /// [`stale_if_error`](Self::stale_if_error) at most.
     pub const fn metadata_lifetime(mut self, lifetime: Duration) -> Self {
@@ -229,19 +232,22 @@ impl KeyRefresh {
                 within(self.min_lifetime, SECOND, self.max_lifetime),
                 "min_lifetime",
                 one(self.min_lifetime),
-                "from 1 s to max_lifetime",
+                format!("from 1 s to max_lifetime, which is {:?}", self.max_lifetime),
             ),
             (
                 self.max_lifetime <= DAY,
                 "max_lifetime",
                 one(self.max_lifetime),
-                "from min_lifetime to 24 h",
+                "from min_lifetime to 24 h".to_owned(),
             ),
             (
                 within(self.default_lifetime, self.min_lifetime, self.max_lifetime),
                 "default_lifetime",
                 one(self.default_lifetime),
-                "from min_lifetime to max_lifetime",
+                format!(
+                    "from min_lifetime to max_lifetime, which are {:?} and {:?}",
+                    self.min_lifetime, self.max_lifetime
+                ),
             ),
             (
                 (0.3..=0.9).contains(&share)
@@ -249,25 +255,29 @@ impl KeyRefresh {
                     && share + jitter <= 1.0,
                 "refresh_at",
                 format!("{share}, {jitter}"),
-                "a share from 0.3 to 0.9 with a jitter from 0 to 0.2, together at most 1",
+                "a share from 0.3 to 0.9 with a jitter from 0 to 0.2, together at most 1"
+                    .to_owned(),
             ),
             (
                 self.stale_while_revalidate <= HOUR,
                 "stale_while_revalidate",
                 one(self.stale_while_revalidate),
-                "at most 1 h",
+                "at most 1 h".to_owned(),
             ),
             (
                 within(self.stale_if_error, self.max_lifetime, 7 * DAY),
                 "stale_if_error",
                 one(self.stale_if_error),
-                "from max_lifetime to 7 days",
+                format!(
+                    "from max_lifetime, which is {:?}, to 7 days",
+                    self.max_lifetime
+                ),
             ),
             (
                 self.unpublished_grace <= 4 * HOUR,
                 "unpublished_grace",
                 one(self.unpublished_grace),
-                "at most 4 h",
+                "at most 4 h".to_owned(),
             ),
             (
                 within(
@@ -277,13 +287,13 @@ impl KeyRefresh {
                 ) && self.max_unknown_key_interval <= HOUR,
                 "unknown_key_interval",
                 pair(self.min_unknown_key_interval, self.max_unknown_key_interval),
-                "from 1 s to 1 h, the smaller first",
+                "from 1 s to 1 h, the smaller first".to_owned(),
             ),
             (
                 within(self.bad_signature_interval, 10 * SECOND, DAY),
                 "bad_signature_interval",
                 one(self.bad_signature_interval),
-                "from 10 s to 24 h",
+                "from 10 s to 24 h".to_owned(),
             ),
             (
                 within(
@@ -293,19 +303,19 @@ impl KeyRefresh {
                 ) && self.max_back_off <= HOUR,
                 "back_off",
                 pair(self.min_back_off, self.max_back_off),
-                "from 100 ms to 1 h, the smaller first",
+                "from 100 ms to 1 h, the smaller first".to_owned(),
             ),
             (
                 within(self.metadata_lifetime, 60 * SECOND, DAY),
                 "metadata_lifetime",
                 one(self.metadata_lifetime),
-                "from 60 s to 24 h",
+                "from 60 s to 24 h".to_owned(),
             ),
             (
                 within(self.fetch_deadline, Duration::from_millis(100), 60 * SECOND),
                 "fetch_deadline",
                 one(self.fetch_deadline),
-                "from 100 ms to 60 s",
+                "from 100 ms to 60 s".to_owned(),
             ),
             (
                 within(
@@ -315,13 +325,16 @@ impl KeyRefresh {
                 ),
                 "max_wait",
                 one(self.max_wait),
-                "from 10 ms to fetch_deadline",
+                format!(
+                    "from 10 ms to fetch_deadline, which is {:?}",
+                    self.fetch_deadline
+                ),
             ),
             (
                 (1..=65_536).contains(&self.max_waiters),
                 "max_waiters",
                 self.max_waiters.to_string(),
-                "from 1 to 65,536",
+                "from 1 to 65,536".to_owned(),
             ),
         ];
         checks
@@ -339,7 +352,7 @@ impl KeyRefresh {
 pub(crate) struct OutOfBounds {
     pub(crate) setting: &'static str,
     pub(crate) value: String,
-    pub(crate) bounds: &'static str,
+    pub(crate) bounds: String,
 }
 
 fn within(value: Duration, least: Duration, most: Duration) -> bool {

@@ -117,7 +117,8 @@ impl VerifierBuilder {
         self
     }
 
-    /// Tells this of what happens to keys. Default: nobody; log entries are written either way.
+    /// Tells this of what happens to keys; one given before is replaced. Default: nobody; log entries are
+    /// written either way. [`build`](Self::build) tells it already of files that it reads.
     #[cfg(feature = "remote")]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.events = Events(Some(Arc::new(observer)));

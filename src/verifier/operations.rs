@@ -74,12 +74,15 @@ impl Verifier {
     /// Fetches the keys of every issuer now, past every cache on the way, whether a fetch is due or
     /// not; a key that an issuer publishes no more is refused from then on, without grace.
     ///
+    /// Reads metadata too, and waits for two fetches at most, of which one may have been under way.
+    ///
     /// For whoever runs the service, after a key was compromised. Never call it because of a
     /// request: nothing limits how often it fetches.
     ///
     /// # Errors
     ///
-    /// [`RefreshError`] lists each issuer whose keys could not be had; those at hand serve on.
+    /// [`RefreshError`] lists each issuer whose keys could not be had, or only from the failover address;
+    /// those at hand serve on, with every grace. Outside of a tokio runtime it is an error too.
     ///
     /// # Cancel safety
     ///

@@ -34,6 +34,10 @@ impl Status {
     }
 
     /// Whether every issuer has at least one key that can be used.
+    ///
+    /// Looking starts no fetch: a probe on this alone never becomes true on an instance that is sent
+    /// nothing until it is. Call `Verifier::warm_up` in it. With several issuers one
+    /// that is down makes it false; look at [`issuers`](Self::issuers) one by one.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.issuers
