@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use crate::clock::Now;
-use crate::remote::{Decision, History, KeyRefresh, UnknownKey};
+pub use crate::remote::{Decision as KeyDecision, UnknownKey as UnknownKeyDecision};
+use crate::remote::{History, KeyRefresh};
 
 /// The timing of one instance's keys of one issuer: the very functions that a verifier asks, without
 /// network, clock or runtime.
@@ -34,40 +35,6 @@ use crate::remote::{Decision, History, KeyRefresh, UnknownKey};
 pub struct KeyTiming {
     rules: KeyRefresh,
     history: History,
-}
-
-/// What a request that needs a key is to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a simulation has to act on each of them"
-)]
-pub enum KeyDecision {
-    /// Use the keys at hand.
-    Use,
-    /// Use the keys at hand, and start a fetch that nobody waits for.
-    UseAndRefresh,
-    /// Join a fetch for a moment, then use the keys at hand if it brings nothing.
-    JoinThenUse,
-    /// There are no usable keys: wait for a fetch.
-    Wait,
-    /// There are no usable keys, and no fetch is due: refuse.
-    Refuse,
-}
-
-/// What a request whose key is not among those at hand is to do.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a simulation has to act on each of them"
-)]
-pub enum UnknownKeyDecision {
-    /// Wait for a fetch.
-    Fetch,
-    /// Refuse: the issuer has no such key.
-    Unknown,
-    /// Refuse: keys are unavailable.
-    Unavailable,
 }
 
 impl KeyTiming {
@@ -118,23 +85,13 @@ impl KeyTiming {
     /// What a request with a known key is to do.
     #[must_use]
     pub fn decide(&self, now: Now) -> KeyDecision {
-        match self.history.decide(&self.rules, now) {
-            Decision::Use => KeyDecision::Use,
-            Decision::UseAndRefresh => KeyDecision::UseAndRefresh,
-            Decision::JoinThenUse => KeyDecision::JoinThenUse,
-            Decision::Wait => KeyDecision::Wait,
-            Decision::Refuse => KeyDecision::Refuse,
-        }
+        self.history.decide(&self.rules, now)
     }
 
     /// What a request with an unknown key is to do.
     #[must_use]
     pub fn decide_unknown_key(&self, now: Now) -> UnknownKeyDecision {
-        match self.history.decide_unknown_key(now) {
-            UnknownKey::Fetch => UnknownKeyDecision::Fetch,
-            UnknownKey::Unknown => UnknownKeyDecision::Unknown,
-            UnknownKey::Unavailable => UnknownKeyDecision::Unavailable,
-        }
+        self.history.decide_unknown_key(now)
     }
 
     /// How long until a request starts a scheduled fetch.

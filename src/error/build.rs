@@ -169,7 +169,7 @@ pub enum BuildError {
     },
     /// A failover address for keys that are not fetched.
     #[error(
-        "issuer {:?} has a failover_jwks_uri, but its keys are not fetched; leave it out, \
+        "issuer {:?} has a failover_jwks_uri, but its keys come from no URL; leave it out, \
          or use Issuer::jwks_uri or Issuer::discover",
         Configured(issuer)
     )]

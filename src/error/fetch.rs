@@ -64,7 +64,8 @@ pub enum FetchErrorKind {
     /// The call was made outside of a tokio runtime, and none is known from an earlier call.
     #[error("there is no tokio runtime to fetch on")]
     NoRuntime,
-    /// The task that fetched was dropped or panicked, such as when a runtime shuts down.
+    /// The task that fetched was dropped or panicked, such as when a runtime shuts down, or had not
+    /// ended after twice its deadline, such as when a runtime stands still or a file hangs.
     #[error("the fetch was aborted")]
     Aborted,
 }

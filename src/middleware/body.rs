@@ -13,7 +13,8 @@ pin_project! {
     /// Response body of [`AuthService`](super::AuthService).
     ///
     /// Passes the inner service's body through untouched, trailers included. Its data can be of any
-    /// kind that is made from [`Bytes`], which a refusal is. The body of a refusal is one frame at most; an empty one ends with the headers, which makes a gRPC refusal trailers-only.
+    /// kind that is made from [`Bytes`], which a refusal is. The body of a refusal is one frame at most;
+    /// an empty one ends with the headers, which makes a gRPC refusal trailers-only.
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,

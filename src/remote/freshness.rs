@@ -34,7 +34,11 @@ struct Failures {
 
 /// What to do for a request that needs a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Decision {
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever asks has to act on each of them"
+)]
+pub enum Decision {
     /// Use the keys at hand.
     Use,
     /// Use the keys at hand, and start a fetch that nobody waits for.
@@ -49,7 +53,11 @@ pub(crate) enum Decision {
 
 /// What to do about a key that is not in a set in use.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum UnknownKey {
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever asks has to act on each of them"
+)]
+pub enum UnknownKey {
     /// Wait for a fetch.
     Fetch,
     /// No fetch is due and the last one succeeded: the issuer has no such key.
