@@ -62,7 +62,7 @@
 //!    There is no `none` and no HMAC to choose.
 //! 3. A key belongs to its issuer. A token names an issuer of the configuration or costs no fetch.
 //! 4. A request with a known key never waits for the network in a service that is in use, outage or not.
-//!    One whose keys are long stale waits once, 2 s at most; one without any usable keys 5 s at most.
+//!    One whose keys are long stale, or that has none yet, waits once, 2 s at most.
 //! 5. A failed fetch takes no key away that is within its bound, and no key outlives its bound.
 //! 6. When keys cannot be had the answer is 503, not 401.
 //! 7. No error, log line or `Debug` output holds token text, an unverified claim or a key.

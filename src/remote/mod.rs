@@ -236,13 +236,7 @@ impl RemoteKeySet {
     ///
     /// Cancel safe: the fetch goes on in a task of its own.
     pub(crate) async fn fetched(&self, reason: Reason) -> Fetched {
-        let rules = &self.0.config.rules;
         let now = self.0.config.clock.now();
-        let longest = if self.has_usable_keys(now) {
-            rules.max_wait
-        } else {
-            rules.fetch_deadline
-        };
         let _waiter = self.0.enter()?;
         let is_due = reason == Reason::UnknownKey
             && self.0.state.load().history.decide_unknown_key(now) == UnknownKey::Fetch;
@@ -255,7 +249,7 @@ impl RemoteKeySet {
                 Some(Boarding::Joined(flight)) if flight.reason == Reason::Schedule
             );
         let flight = boarding.map(Boarding::flight);
-        match refresh::landed(flight, longest).await {
+        match refresh::landed(flight, self.0.config.rules.max_wait).await {
             Ok(()) if may_be_older => Err(FetchError::new(FetchErrorKind::StartedEarlier)),
             fetched => fetched,
         }

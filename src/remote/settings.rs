@@ -202,15 +202,16 @@ impl KeyRefresh {
     }
 
     /// Longest fetch, metadata, keys and failover together. Default: 5 s.
-    ///
-    /// Also how long a request waits at most when there are no usable keys.
     pub const fn fetch_deadline(mut self, deadline: Duration) -> Self {
         self.fetch_deadline = deadline;
         self
     }
 
-    /// How long a request waits at most for a fetch while there are usable keys: for a key that is
-    /// not among them, or because they are long stale. Default: 2 s.
+    /// How long a request waits at most for a fetch: for a key that is not at hand, because those at
+    /// hand are long stale, or because there are none. Default: 2 s.
+    ///
+    /// The fetch goes on for the next request. Where an issuer takes longer to answer and the first
+    /// request has to pass, as in a function, raise it, warm up, or start with a seed.
     pub const fn max_wait(mut self, wait: Duration) -> Self {
         self.max_wait = wait;
         self

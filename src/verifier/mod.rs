@@ -68,9 +68,10 @@ impl Verifier {
 
     /// Verifies a token: signature, issuer, audience, type and times.
     ///
-    /// Waits only when the key is unknown or all keys are long stale, as after a pause of the service
-    /// (2 s at most), or no usable keys are there (5 s at most), for one fetch, which all callers
-    /// share. Waiting needs a tokio runtime with time and I/O.
+    /// Waits only when the key is unknown, all keys are long stale, as after a pause of the service, or
+    /// there are none: for one fetch, which all callers share, and 2 s at most
+    /// ([`KeyRefresh::max_wait`](crate::KeyRefresh::max_wait)). Waiting needs a tokio runtime with time
+    /// and I/O.
     ///
     /// # Errors
     ///

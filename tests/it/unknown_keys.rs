@@ -123,3 +123,20 @@ async fn a_fetch_that_began_earlier_is_no_proof_that_a_key_is_unknown() {
     );
     assert!(scene.network.requests()[2].no_cache());
 }
+
+/// An issuer may sign with a key before all its replicas publish it: that one of them lacked it is not
+/// held against the key for longer than against any other.
+#[tokio::test]
+async fn a_key_that_is_published_later_than_it_signs_is_accepted_with_the_next_fetch() {
+    let scene = Scene::set().await;
+    assert_eq!(scene.good().await, "accepted");
+    scene.issuer.rotate();
+    let early = scene.token().sign();
+    assert_eq!(scene.verify(&early).await, "unknown_key");
+    scene.publish();
+    scene.pass(19);
+    assert_eq!(scene.verify(&early).await, "unknown_key");
+    scene.pass(1);
+    assert_eq!(scene.verify(&early).await, "accepted");
+    assert_eq!(scene.fetches(), 3);
+}
