@@ -203,6 +203,10 @@ pub use remote::{KeyRefresh, KeySeed, SeedError};
 pub use token::{Actor, Authentication, Confirmation, Scopes, VerifiedToken};
 pub use verifier::{IssuerStatus, KeyState, Status, Verifier, VerifierBuilder, verify_jws};
 
+/// Shown to the compiler only.
+#[cfg(all(doctest, feature = "jsonwebtoken", feature = "remote"))]
+mod impossible;
+
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "axum", feature = "testing"))]
 #[doc = include_str!("../README.md")]

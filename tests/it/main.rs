@@ -25,6 +25,7 @@ mod key_rotation;
 mod many_issuers;
 mod multi_issuer;
 mod operations;
+mod properties;
 mod provider_outage;
 mod real_documents;
 mod redaction;
