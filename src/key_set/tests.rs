@@ -679,40 +679,6 @@ mod of_others {
         }
     }
 
-    /// Valid, or how it is refused. All that is of HMAC is refused, whatever its label.
-    #[test]
-    fn keys_of_wycheproof() {
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        let file: Value = vectors.json("wycheproof/json_web_key_test.json");
-        let (mut valid, mut invalid) = (0, 0);
-        for group in file["testGroups"].as_array().unwrap() {
-            // Private keys are in the group for its makers; a verifier is given the public ones.
-            let document = group
-                .get("public")
-                .filter(|public| !public.is_null())
-                .unwrap_or_else(|| &group["private"]);
-            let keys = KeySet::from_json(document.to_string().as_bytes()).unwrap();
-            for test in group["tests"].as_array().unwrap() {
-                let id = test["tcId"].as_u64().unwrap();
-                let outcome =
-                    crate::verify_jws(test["jws"].as_str().unwrap(), &keys, Algorithm::ALL);
-                let symmetric = document["keys"][0]["kty"] == "oct";
-                let expected = test["result"] == "valid" && !symmetric;
-                assert_eq!(
-                    outcome.is_ok(),
-                    expected,
-                    "tcId {id}: {:?}",
-                    outcome.err().map(|error| error.reason())
-                );
-                *if expected { &mut valid } else { &mut invalid } += 1;
-            }
-        }
-        assert_eq!(valid + invalid, 26);
-        assert!(valid >= 1, "{valid}");
-    }
-
     #[test]
     fn nothing_that_peers_test_with_panics() {
         let Some(vectors) = vectors::open() else {
