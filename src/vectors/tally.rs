@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io::Write as _;
 
+use crate::KeySet;
+
 /// Counts verdicts, and lets none differ from its label in silence.
 pub(crate) struct Tally {
     suite: String,
@@ -38,6 +40,34 @@ impl Tally {
         } else {
             &mut self.deviating
         } += 1;
+    }
+
+    /// Takes the keys of a set, all published to be used: how many are, and which are skipped and why.
+    #[track_caller]
+    pub(crate) fn judge_keys(
+        &mut self,
+        document: impl Display,
+        keys: &KeySet,
+        usable: usize,
+        skipped: &[(usize, &str)],
+    ) {
+        let found: Vec<_> = keys
+            .skipped()
+            .iter()
+            .map(|key| (key.index(), key.reason().code()))
+            .collect();
+        assert_eq!(
+            (keys.len(), &*found),
+            (usable, skipped),
+            "{}: {document}",
+            self.suite
+        );
+        for _ in 0..usable {
+            self.judge(&document, true, true, None);
+        }
+        for (index, code) in skipped {
+            self.judge(format_args!("{document} {index}"), true, false, Some(code));
+        }
     }
 
     /// Says the counts on stderr, past the test harness, for scripts/check-tests to collect. What the

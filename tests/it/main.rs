@@ -26,7 +26,6 @@ mod many_issuers;
 mod multi_issuer;
 mod operations;
 mod provider_outage;
-mod real_documents;
 mod redaction;
 mod seeds;
 mod rotation_replay;
