@@ -309,15 +309,47 @@ fn a_name_is_found_among_a_thousand() {
     check(&keys, None, EdDsa, Err("key_ambiguous"));
 }
 
+#[test]
+fn a_kid_that_stands_twice_spoils_neither_key() {
+    let keys = set(&[okp(r#","kid":"1""#), ec(r#","kid":"1""#)]);
+    assert_eq!((keys.len(), keys.skipped().len()), (2, 0));
+    check(&keys, Some("1"), EdDsa, Ok(1));
+    check(&keys, Some("1"), Es256, Ok(1));
+    check(&keys, Some("1"), Rs256, Err("algorithm_mismatch"));
+    // A symmetric twin goes, the public key stays.
+    let keys = set(&[
+        r#"{"kty":"oct","kid":"1","k":"AA"}"#.into(),
+        ec(r#","kid":"1""#),
+    ]);
+    assert_eq!((keys.len(), keys.skipped().len()), (1, 1));
+    check(&keys, Some("1"), Es256, Ok(1));
+}
+
 #[cfg(feature = "testing")]
 #[test]
 fn each_candidate_is_tried() {
+    check_each_is_tried(None);
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn each_key_of_a_kid_that_stands_twice_is_tried() {
+    check_each_is_tried(Some("1"));
+}
+
+#[cfg(feature = "testing")]
+#[track_caller]
+fn check_each_is_tried(key_id: Option<&str>) {
     use crate::signature::SigningKey;
 
     let (first, second) = (SigningKey::generate(Es256), SigningKey::generate(Es256));
-    let jwk = |key: &SigningKey| serde_json::to_string(&key.public_jwk()).unwrap();
+    let jwk = |key: &SigningKey| {
+        let mut jwk = key.public_jwk();
+        jwk.extend(key_id.map(|key_id| ("kid".to_owned(), key_id.into())));
+        serde_json::to_string(&jwk).unwrap()
+    };
     let keys = set(&[jwk(&first), jwk(&second)]);
-    let candidates = keys.select_named(None, Es256).unwrap();
+    let candidates = keys.select_named(key_id, Es256).unwrap();
     for (at, key) in [&first, &second].into_iter().enumerate() {
         let verified_by = candidates
             .verify(Es256, b"input", &key.sign(Es256, b"input"))

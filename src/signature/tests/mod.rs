@@ -76,6 +76,41 @@ fn no_backend_takes_a_point_off_its_curve() {
     }
 }
 
+/// RFC 7515 A.3, whose s is in the upper half, and its twin, which anybody can make of it.
+#[test]
+fn both_an_ecdsa_signature_and_its_twin_with_the_other_s_hold() {
+    let point = "047fcdce2770f6c45d4183cbee6fdb4b7b580733357be9ef13bacf6e3c7bd15445\
+        c7f144cd1bbd9b7e872cdfedb9eeb9f4b3695d6ea90b24ad8a4623288588e5ad";
+    let order = hex("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+    let message = b"eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+    let signature = hex(
+        "0ed1215379636c483c2f7f155807d402a3b228033af97c7e17819ac3169ea665\
+        c50a07d38c3c70e5d8f12daf084a5480a66590c5f293509a8f3f7f8a83a354d5",
+    );
+    let mut twin = signature.clone();
+    let mut borrow = 0;
+    for (s, n) in twin[32..].iter_mut().zip(order).rev() {
+        let difference = i16::from(n) - i16::from(*s) - borrow;
+        borrow = i16::from(difference < 0);
+        *s = u8::try_from(difference.rem_euclid(256)).unwrap();
+    }
+    assert_eq!(borrow, 0);
+    assert!(signature[32] >= 0x80 && twin[32] < 0x80);
+    let material = KeyMaterial::Ec {
+        kind: KeyKind::P256,
+        point: hex(point).into(),
+    };
+    for (backend, parse) in BACKENDS {
+        let verifies =
+            parse(&material, Algorithm::Es256).unwrap_or_else(|reason| panic!("{reason:?}"));
+        assert!(verifies(message, &signature), "{backend}");
+        assert!(verifies(message, &twin), "{backend}");
+        *twin.last_mut().unwrap() ^= 1;
+        assert!(!verifies(message, &twin), "{backend}");
+        *twin.last_mut().unwrap() ^= 1;
+    }
+}
+
 /// y = 2 is on no point. aws-lc finds out when it verifies, the other when it parses.
 #[test]
 fn no_backend_verifies_with_what_is_no_point_of_edwards25519() {
