@@ -15,7 +15,7 @@ pub(super) fn has_fingerprint(modulus: &[u8]) -> bool {
 /// The odd ones among the first 71: those of which `M` is made for keys of 992 bits already, so there
 /// is no doubt about the longer ones that are checked here.
 fn small_primes() -> impl Iterator<Item = u32> {
-    let is_prime = |number: &u32| (2..*number).all(|divisor| number % divisor != 0);
+    let is_prime = |number: &u32| (2..*number).all(|divisor| !number.is_multiple_of(divisor));
     (3..=353).filter(is_prime)
 }
 

@@ -72,7 +72,7 @@ fn for_each_text(suite: &str, mut judge: impl FnMut(&mut Tally, &Text) + Send + 
 /// Takes what the text in the place of a value led to.
 #[track_caller]
 fn judge(tally: &mut Tally, text: &Text, accepted: bool, rule: Option<&str>) {
-    let label = text.is_json().unwrap_or(accepted || rule.is_some());
+    let label = text.is_json().unwrap_or_else(|| accepted || rule.is_some());
     tally.judge(&text.name, label, accepted, rule);
 }
 

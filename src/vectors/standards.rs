@@ -71,7 +71,7 @@ fn compact_examples(vectors: &Vectors) -> Vec<Example> {
         let signed = example.get("sign").unwrap_or(&example);
         let token = signed
             .get("signing")
-            .and(signed["output"]["compact"].as_str());
+            .and_then(|_| signed["output"]["compact"].as_str());
         examples.extend(
             token.map(|token| (name, true, token.to_owned(), signed["input"]["key"].clone())),
         );
@@ -235,7 +235,9 @@ fn keys() {
         [("accepted", 6), ("private_key", 21), ("symmetric_key", 20)]
     );
 
-    let sets: &[(&str, usize, &[(usize, &str)])] = &[
+    /// The set, how many keys are used, and which are not and why.
+    type Set = (&'static str, usize, &'static [(usize, &'static str)]);
+    let sets: &[Set] = &[
         ("7515_A.6", 0, &[(0, "private_key"), (1, "private_key")]),
         ("7517_A.1", 1, &[(0, "other_use")]),
         ("7517_A.2", 0, &[(0, "private_key"), (1, "private_key")]),

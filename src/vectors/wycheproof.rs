@@ -1,11 +1,13 @@
 //! Wycheproof's JOSE files: each token with the keys of its group.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{BACKEND, Tally, Vectors, open};
+use super::{BACKEND, Tally, Vectors, hex, open};
 use crate::{Algorithm, KeySet};
 
 #[derive(Deserialize)]
@@ -210,6 +212,31 @@ fn why_keys_are_skipped() {
         }
     }
     assert_eq!(tests, file.number_of_tests);
+}
+
+/// None of the RSA keys that sign in the raw files is taken for one that can be factored.
+#[test]
+fn every_other_rsa_key_is_used() {
+    let Some(vectors) = open() else { return };
+    let mut moduli = BTreeSet::new();
+    for file in vectors.files("wycheproof") {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        if !name.starts_with("rsa_") || !name.ends_with("_test.json") {
+            continue;
+        }
+        let file: Value = vectors.json(&file);
+        for group in file["testGroups"].as_array().unwrap() {
+            let number = |name| BASE64URL.encode(hex(group["publicKey"][name].as_str().unwrap()));
+            let (n, e) = (number("modulus"), number("publicExponent"));
+            // The numbers have the leading zero of DER.
+            assert!(n.starts_with('A'));
+            let document = json!({ "keys": [{ "kty": "RSA", "n": n, "e": e }] }).to_string();
+            let keys = KeySet::from_json(document.as_bytes()).unwrap();
+            assert_eq!((keys.len(), keys.skipped()), (1, &[][..]));
+            moduli.insert(n);
+        }
+    }
+    assert_eq!(moduli.len(), 15);
 }
 
 #[test]
