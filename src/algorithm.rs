@@ -17,6 +17,10 @@ use std::str::FromStr;
 /// `none` and the HMAC family are not members, on purpose: a verifier that holds only public keys
 /// has no use for them, and most forged tokens of the last ten years needed one of the two.
 ///
+/// An ECDSA signature has a twin that holds as well (`n - s` in place of `s`), which RFC 7518 §3.4 does not
+/// rule out and real issuers send. Whoever holds a token can write it in a second way, so neither its text
+/// nor a hash of that tells whether it was seen before; `jti` does.
+///
 /// # Example
 ///
 /// ```

@@ -8,6 +8,7 @@ mod ec;
 mod members;
 mod okp;
 mod pem;
+mod roca;
 mod rsa;
 mod skip;
 #[cfg(test)]

@@ -16,8 +16,9 @@ pub(super) fn material(members: &Members<'_>) -> Result<KeyMaterial, SkipReason>
 /// many messages, or for all. Backends differ on such keys and on encodings that are not canonical,
 /// so neither gets as far as a backend.
 ///
-/// Whether the text is that of a point at all, `rust-crypto` finds out when it parses the key and
-/// `aws-lc-rs` when it is asked to verify; either way the key verifies nothing.
+/// Whether the text is that of a point at all, `rust-crypto` finds out when it parses the key, which is
+/// skipped then, and `aws-lc-rs` when it is asked to verify. Either way the key verifies nothing; to tell the
+/// issuer sooner would take arithmetic of the field here.
 pub(super) fn from_point(x: &[u8]) -> Result<KeyMaterial, SkipReason> {
     let x: [u8; 32] = x.try_into().map_err(|_| SkipReason::MalformedMember)?;
     let mut y = x;

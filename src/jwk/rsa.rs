@@ -1,6 +1,6 @@
 //! `kty: RSA` ([RFC 7518 §6.3.1](https://www.rfc-editor.org/rfc/rfc7518#section-6.3.1)).
 
-use super::{Members, SkipReason};
+use super::{Members, SkipReason, roca};
 use crate::signature::KeyMaterial;
 
 pub(super) fn material(members: &Members<'_>) -> Result<KeyMaterial, SkipReason> {
@@ -23,6 +23,9 @@ pub(super) fn from_numbers(n: &[u8], e: &[u8]) -> Result<KeyMaterial, SkipReason
     }
     if is_even(e) || e.len() > MAX_EXPONENT_BYTES || matches!(e, [1]) {
         return Err(SkipReason::RsaBadExponent);
+    }
+    if roca::has_fingerprint(n) {
+        return Err(SkipReason::RsaRoca);
     }
     Ok(KeyMaterial::Rsa {
         n: n.into(),

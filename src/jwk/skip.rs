@@ -54,6 +54,10 @@ pub enum SkipReason {
     /// `rsa_even_modulus`: a modulus that is no product of odd primes.
     #[error("RSA modulus is even")]
     RsaEvenModulus,
+    /// `rsa_roca`: a modulus made by a chip whose keys can be factored (ROCA, CVE-2017-15361). The key is to
+    /// be replaced.
+    #[error("RSA key is of a kind that can be factored (ROCA); it is to be replaced")]
+    RsaRoca,
     /// `invalid_point`: the coordinates are not those of a point of the curve, in its one encoding.
     #[error("not a point of the curve")]
     InvalidPoint,
@@ -94,6 +98,7 @@ impl SkipReason {
             Self::RsaTooLarge => "rsa_too_large",
             Self::RsaBadExponent => "rsa_bad_exponent",
             Self::RsaEvenModulus => "rsa_even_modulus",
+            Self::RsaRoca => "rsa_roca",
             Self::InvalidPoint => "invalid_point",
             Self::SmallOrderPoint => "small_order_point",
             Self::ForeignIssuer => "foreign_issuer",

@@ -22,6 +22,9 @@ use crate::jws::Header;
 /// which and why. Private and symmetric keys are always left out, so a shared secret that strayed
 /// into a JWK Set verifies nothing.
 ///
+/// Keys may share a `kid`: an RSA and an EC key that do are told apart by the token's `alg`, and of those
+/// that fit it each is tried, at most 4. Issuers publish both, and each of the keys is theirs.
+///
 /// # Example
 ///
 /// ```

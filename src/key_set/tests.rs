@@ -309,15 +309,47 @@ fn a_name_is_found_among_a_thousand() {
     check(&keys, None, EdDsa, Err("key_ambiguous"));
 }
 
+#[test]
+fn a_kid_that_stands_twice_spoils_neither_key() {
+    let keys = set(&[okp(r#","kid":"1""#), ec(r#","kid":"1""#)]);
+    assert_eq!((keys.len(), keys.skipped().len()), (2, 0));
+    check(&keys, Some("1"), EdDsa, Ok(1));
+    check(&keys, Some("1"), Es256, Ok(1));
+    check(&keys, Some("1"), Rs256, Err("algorithm_mismatch"));
+    // A symmetric twin goes, the public key stays.
+    let keys = set(&[
+        r#"{"kty":"oct","kid":"1","k":"AA"}"#.into(),
+        ec(r#","kid":"1""#),
+    ]);
+    assert_eq!((keys.len(), keys.skipped().len()), (1, 1));
+    check(&keys, Some("1"), Es256, Ok(1));
+}
+
 #[cfg(feature = "testing")]
 #[test]
 fn each_candidate_is_tried() {
+    check_each_is_tried(None);
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn each_key_of_a_kid_that_stands_twice_is_tried() {
+    check_each_is_tried(Some("1"));
+}
+
+#[cfg(feature = "testing")]
+#[track_caller]
+fn check_each_is_tried(key_id: Option<&str>) {
     use crate::signature::SigningKey;
 
     let (first, second) = (SigningKey::generate(Es256), SigningKey::generate(Es256));
-    let jwk = |key: &SigningKey| serde_json::to_string(&key.public_jwk()).unwrap();
+    let jwk = |key: &SigningKey| {
+        let mut jwk = key.public_jwk();
+        jwk.extend(key_id.map(|key_id| ("kid".to_owned(), key_id.into())));
+        serde_json::to_string(&jwk).unwrap()
+    };
     let keys = set(&[jwk(&first), jwk(&second)]);
-    let candidates = keys.select_named(None, Es256).unwrap();
+    let candidates = keys.select_named(key_id, Es256).unwrap();
     for (at, key) in [&first, &second].into_iter().enumerate() {
         let verified_by = candidates
             .verify(Es256, b"input", &key.sign(Es256, b"input"))
@@ -333,6 +365,10 @@ fn each_candidate_is_tried() {
 }
 
 mod pem {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    use serde_json::Value;
+
     use super::*;
 
     const ED25519: &str = "-----BEGIN PUBLIC KEY-----\n\
@@ -436,336 +472,10 @@ mod pem {
             Ok(1),
         );
     }
-}
-
-mod of_others {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    use serde::Deserialize;
-    use serde_json::Value;
-
-    use super::*;
-    use crate::vectors::{self, Vectors};
-
-    /// How many keys of a file can verify, and which are skipped and why.
-    #[track_caller]
-    fn check(vectors: &Vectors, file: &str, usable: usize, skipped: &[(usize, &str)]) {
-        let keys = KeySet::from_json(&vectors.bytes(file)).unwrap();
-        let found: Vec<_> = keys
-            .skipped()
-            .iter()
-            .map(|key| (key.index(), key.reason().code()))
-            .collect();
-        assert_eq!((keys.len(), &*found), (usable, skipped), "{file}");
-    }
-
-    #[test]
-    fn the_keys_of_production_issuers() {
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        /// The name, how many keys are used, and which are not and why.
-        type Provider = (&'static str, usize, &'static [(usize, &'static str)]);
-        let providers: &[Provider] = &[
-            ("apple", 3, &[]),
-            // Standard base64 with padding in place of base64url.
-            ("battle-net", 2, &[]),
-            ("discord", 1, &[]),
-            ("docker", 2, &[]),
-            ("dropbox", 1, &[]),
-            ("entra-common", 7, &[]),
-            ("entra-organizations", 6, &[]),
-            ("facebook", 2, &[]),
-            ("gitlab", 2, &[]),
-            ("google", 2, &[]),
-            ("klarna", 4, &[]),
-            ("lego", 5, &[]),
-            ("mojeid", 1, &[]),
-            ("paypal", 14, &[(7, "unsupported_curve")]),
-            ("slack", 1, &[]),
-            ("spotify", 3, &[]),
-            ("stackoverflow", 0, &[]),
-            ("twitch", 1, &[]),
-            ("verimi", 2, &[]),
-            (
-                "yahoo",
-                1,
-                &[
-                    (0, "rsa_too_small"),
-                    (2, "rsa_too_small"),
-                    (3, "rsa_too_small"),
-                ],
-            ),
-        ];
-        for (name, usable, skipped) in providers {
-            check(
-                &vectors,
-                &format!("real-jwks/providers/{name}.jwks.json"),
-                *usable,
-                skipped,
-            );
-        }
-        let files = vectors.files("real-jwks/providers");
-        let sets = files
-            .iter()
-            .filter(|file| file.to_string_lossy().ends_with(".jwks.json"));
-        assert_eq!(sets.count(), providers.len());
-    }
-
-    #[test]
-    fn a_tenant_of_entra_may_not_use_the_key_of_another() {
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        let keys = KeySet::from_json(&vectors.bytes("real-jwks/providers/entra-common.jwks.json"))
-            .unwrap();
-        let tenant = keys.for_issuer(
-            "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
-        );
-        let foreign: Vec<_> = tenant
-            .skipped()
-            .iter()
-            .map(|key| (key.index(), key.reason()))
-            .collect();
-        assert_eq!(
-            foreign,
-            [
-                (5, SkipReason::ForeignIssuer),
-                (6, SkipReason::ForeignIssuer)
-            ]
-        );
-        let consumers = keys.for_issuer(
-            "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
-        );
-        assert_eq!(consumers.len(), 7);
-        assert_eq!(keys.for_issuer("https://id.example.com").len(), 0);
-    }
-
-    #[test]
-    fn every_version_of_a_rotation_history() {
-        #[derive(Deserialize)]
-        struct Version {
-            jwks: Value,
-        }
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        for file in vectors.files("real-jwks/rotation-histories") {
-            let versions: Vec<Version> = vectors.json(&file);
-            assert!(!versions.is_empty());
-            for version in versions {
-                let keys = KeySet::from_json(version.jwks.to_string().as_bytes()).unwrap();
-                assert!(
-                    !keys.is_empty() && keys.skipped().is_empty(),
-                    "{}",
-                    file.display()
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn keys_of_the_standards() {
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        let rfc = |name: &str| format!("latchset-jose/tests/vectors/rfc{name}.jwkset");
-        check(&vectors, &rfc("7517_A.1"), 1, &[(0, "other_use")]);
-        check(
-            &vectors,
-            &rfc("7517_A.2"),
-            0,
-            &[(0, "private_key"), (1, "private_key")],
-        );
-        check(
-            &vectors,
-            &rfc("7517_A.3"),
-            0,
-            &[(0, "symmetric_key"), (1, "symmetric_key")],
-        );
-        check(
-            &vectors,
-            &rfc("7515_A.6"),
-            0,
-            &[(0, "private_key"), (1, "private_key")],
-        );
-        check(
-            &vectors,
-            &rfc("7520_4.8"),
-            0,
-            &[(0, "private_key"), (1, "private_key"), (2, "symmetric_key")],
-        );
-
-        let expected = |jwk: &Value| match (jwk["kty"].as_str().unwrap(), &jwk["d"], &jwk["use"]) {
-            ("oct", ..) => Err("symmetric_key"),
-            (_, Value::String(_), _) => Err("private_key"),
-            (_, _, Value::String(intended)) if intended != "sig" => Err("other_use"),
-            _ => Ok(()),
-        };
-        let (mut usable, mut skipped) = (0, 0);
-        let files = vectors
-            .files("latchset-jose/tests/vectors")
-            .into_iter()
-            .chain(vectors.files("ietf-jose-cookbook/jwk"));
-        for file in files.filter(|file| {
-            file.extension()
-                .is_some_and(|kind| kind == "jwk" || kind == "json")
-        }) {
-            let Ok(jwk) = serde_json::from_slice::<Value>(&vectors.bytes(&file)) else {
-                continue;
-            };
-            let keys = set(&[jwk.to_string()]);
-            let outcome = keys
-                .skipped()
-                .first()
-                .map_or(Ok(()), |key| Err(key.reason().code()));
-            assert_eq!(outcome, expected(&jwk), "{}", file.display());
-            *if outcome.is_ok() {
-                &mut usable
-            } else {
-                &mut skipped
-            } += 1;
-        }
-        assert!(usable >= 6 && skipped >= 12, "{usable} {skipped}");
-    }
-
-    #[test]
-    fn signatures_of_the_standards() {
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        let verify = |jwk: &Value, jws: &str| {
-            let mut jwk = jwk.clone();
-            for private in ["d", "p", "q", "dp", "dq", "qi", "priv"] {
-                jwk.as_object_mut().unwrap().remove(private);
-            }
-            crate::verify_jws(jws.trim(), &set(&[jwk.to_string()]), Algorithm::ALL)
-                .map_err(|error| error.reason())
-        };
-        for (jws, jwk) in [
-            ("7515_A.2", "7515_A.2"),
-            ("7515_A.3", "7515_A.3"),
-            ("7515_A.4", "7515_A.4"),
-            ("7520_4.1", "7520_3.4"),
-            ("7520_4.2", "7520_3.4"),
-            ("7520_4.3", "7520_3.2"),
-        ] {
-            let key: Value = vectors.json(format!("latchset-jose/tests/vectors/rfc{jwk}.jwk"));
-            let text = String::from_utf8(
-                vectors.bytes(format!("latchset-jose/tests/vectors/rfc{jws}.jwsc")),
-            )
-            .unwrap();
-            assert_eq!(verify(&key, &text).map(|_| ()), Ok(()), "{jws}");
-        }
-        let example: Value = vectors.json("ietf-jose-cookbook/curve25519/jws.json");
-        let (jwk, jws) = (
-            &example["input"]["key"],
-            example["output"]["compact"].as_str().unwrap(),
-        );
-        assert_eq!(
-            verify(jwk, jws).unwrap().payload(),
-            b"Example of Ed25519 signing"
-        );
-        for file in vectors.files("mldsa-jose/examples/jose/examples") {
-            let example: Value = vectors.json(&file);
-            let verified = verify(&example["jwk"], example["jws"].as_str().unwrap()).map(|_| ());
-            let composite = example.get("raw_composite_signature").is_some();
-            let expected = match composite {
-                true => Err("unsupported_algorithm"),
-                false if cfg!(feature = "aws-lc-rs") => Ok(()),
-                false => Err("unknown_key"),
-            };
-            assert_eq!(verified, expected, "{}", file.display());
-        }
-    }
-
-    /// Valid, or how it is refused. All that is of HMAC is refused, whatever its label.
-    #[test]
-    fn keys_of_wycheproof() {
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        let file: Value = vectors.json("wycheproof/json_web_key_test.json");
-        let overlay: Value = vectors.json("wycheproof/STRICT-OVERLAY.json");
-        let (mut valid, mut invalid) = (0, 0);
-        for group in file["testGroups"].as_array().unwrap() {
-            // Private keys are in the group for its makers; a verifier is given the public ones.
-            let document = group
-                .get("public")
-                .filter(|public| !public.is_null())
-                .unwrap_or_else(|| &group["private"]);
-            let keys = KeySet::from_json(document.to_string().as_bytes()).unwrap();
-            for test in group["tests"].as_array().unwrap() {
-                let id = test["tcId"].as_u64().unwrap();
-                let outcome =
-                    crate::verify_jws(test["jws"].as_str().unwrap(), &keys, Algorithm::ALL);
-                let symmetric = document["keys"][0]["kty"] == "oct";
-                // 7 is a ROCA key: weak by how its primes were made, which is not looked for.
-                let expected = (test["result"] == "valid" || id == 7) && !symmetric;
-                if id == 7 {
-                    assert!(
-                        overlay["json_web_key_test"]["7"]
-                            .as_str()
-                            .unwrap()
-                            .contains("ROCA")
-                    );
-                }
-                assert_eq!(
-                    outcome.is_ok(),
-                    expected,
-                    "tcId {id}: {:?}",
-                    outcome.err().map(|error| error.reason())
-                );
-                *if expected { &mut valid } else { &mut invalid } += 1;
-            }
-        }
-        assert_eq!(valid + invalid, 26);
-        assert!(valid >= 1, "{valid}");
-    }
-
-    #[test]
-    fn nothing_that_peers_test_with_panics() {
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        let (mut sets, mut pems) = (0, 0);
-        for file in vectors.files("peer-fixtures") {
-            let text = vectors.bytes(&file);
-            sets += usize::from(KeySet::from_json(&text).is_ok());
-            pems += usize::from(KeySet::from_pem(&text).is_ok());
-            // One key, in place of a set, and every text cut short.
-            let _ = KeySet::from_json(&[b"{\"keys\":[", &text[..], b"]}"].concat());
-            for length in (0..text.len()).step_by(97) {
-                let _ = KeySet::from_json(&text[..length]);
-                let _ = KeySet::from_pem(&text[..length]);
-            }
-        }
-        assert!(sets >= 10 && pems >= 3, "{sets} {pems}");
-    }
-
-    /// As a document, as the keys in one and as one key, on a stack that deep recursion would overflow.
-    #[test]
-    fn no_json_text_panics() {
-        let Some(vectors) = vectors::open() else {
-            return;
-        };
-        let read = move || {
-            for file in vectors.files("JSONTestSuite") {
-                let text = vectors.bytes(&file);
-                let _ = KeySet::from_json(&text);
-                let _ = KeySet::from_json(&[b"{\"keys\":", &text[..], b"}"].concat());
-                let _ = KeySet::from_json(&[b"{\"keys\":[", &text[..], b"]}"].concat());
-                let key = [b"{\"keys\":[{\"kty\":\"EC\",\"x\":", &text[..], b"}]}"].concat();
-                assert_eq!(KeySet::from_json(&key).map_or(0, |keys| keys.len()), 0);
-            }
-        };
-        let small_stack = std::thread::Builder::new().stack_size(64 * 1024);
-        small_stack.spawn(read).unwrap().join().unwrap();
-    }
 
     #[test]
     fn pem_and_jwk_of_a_key_are_the_same_key() {
-        let Some(vectors) = vectors::open() else {
+        let Some(vectors) = crate::vectors::open() else {
             return;
         };
         for file in [
@@ -784,7 +494,7 @@ mod of_others {
             let of_jwk = set(&[jwk.to_string()]);
             let mut pems = vec![group["publicKeyPem"].as_str().unwrap().to_owned()];
             if let Some(pkcs1) = group["publicKeyAsn"].as_str() {
-                let body = STANDARD.encode(vectors::hex(pkcs1));
+                let body = STANDARD.encode(crate::vectors::hex(pkcs1));
                 pems.push(format!(
                     "-----BEGIN RSA PUBLIC KEY-----\n{body}\n-----END RSA PUBLIC KEY-----"
                 ));

@@ -27,7 +27,6 @@ mod multi_issuer;
 mod operations;
 mod properties;
 mod provider_outage;
-mod real_documents;
 mod redaction;
 mod seeds;
 mod rotation_replay;

@@ -1,4 +1,17 @@
 //! Test data that nobody on this project wrote, read from the folder that `PORTCULLIS_VECTORS` names.
+//!
+//! One file a suite; the raw signatures are run in `signature`, where the backends are.
+
+#[cfg(feature = "remote")]
+mod discovery;
+mod json_texts;
+mod peers;
+mod providers;
+mod standards;
+mod tally;
+mod wycheproof;
+
+pub(crate) use tally::Tally;
 
 use std::fs;
 use std::io::Write as _;
@@ -24,6 +37,13 @@ pub(crate) fn open() -> Option<Vectors> {
     });
     None
 }
+
+/// The backend that does the work in this build.
+pub(crate) const BACKEND: &str = if cfg!(feature = "aws-lc-rs") {
+    "aws-lc-rs"
+} else {
+    "rust-crypto"
+};
 
 static ABSENT: Once = Once::new();
 
