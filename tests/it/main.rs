@@ -7,6 +7,7 @@
 )]
 
 mod algorithms;
+mod attacks;
 mod auto_traits;
 mod build_errors;
 mod cancellation;
