@@ -13,12 +13,15 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Versio
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty};
 use portcullis::middleware::optional_token;
-use portcullis::{AuthLayer, KeySet, Rejection, VerifiedToken, Verifier};
+use portcullis::{
+    Audience, AuthLayer, Issuer, KeySet, Rejection, TokenType, VerifiedToken, Verifier,
+};
 use serde_json::json;
 use tower::{Layer as _, ServiceExt as _, service_fn};
+use tracing::Level;
 
 use super::{Target, cases};
-use crate::support::{discovered, reason};
+use crate::support::{Log, discovered, reason};
 
 /// A service behind the layer that says who calls.
 pub(crate) struct Door {
@@ -362,6 +365,33 @@ async fn h8_an_answer_is_no_oracle() {
         let outcome = target.verifier.verify_now(&token);
         assert_eq!(reason(&outcome), "invalid_signature", "{change}");
     }
+}
+
+/// Each setting that weakens a check is told of once, when the verifier is built, and none is a default.
+#[test]
+fn h11_no_danger_is_silent() {
+    let target = Target::shared();
+    let (log, _guard) = Log::start(Level::INFO);
+    let keys = || KeySet::from_json(target.issuer.jwks().as_bytes()).unwrap();
+    let usual = Issuer::keys("https://id.example", keys(), Audience::of("x"));
+    Verifier::new(usual).unwrap();
+    assert_eq!(log.take(), [""; 0]);
+    let weak = Issuer::keys("https://id.example", keys(), Audience::dangerously_any())
+        .token_type(TokenType::DangerouslyAny)
+        .dangerously_allow_http();
+    Verifier::new(weak).unwrap();
+    let told: Vec<_> = log
+        .take()
+        .iter()
+        .map(|entry| entry.trim().replace(r#" issuer="https://id.example""#, ""))
+        .collect();
+    let expected = [
+        "tokens for any audience are accepted",
+        "tokens of any type are accepted",
+        "keys are fetched over plain http too",
+    ]
+    .map(|danger| format!("WARN portcullis::config: {danger}"));
+    assert_eq!(told, expected);
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! Classes that the catalogue lacks.
 
-use portcullis::testing::{AUDIENCE, ScriptedFetch};
-use portcullis::{Audience, FetchError, FetchErrorKind, FetchResponse, Issuer, KeySet, Verifier};
+use portcullis::testing::{AUDIENCE, AuthenticatedLayer, ScriptedFetch};
+use portcullis::{
+    Audience, FetchError, FetchErrorKind, FetchResponse, Issuer, KeySet, VerifiedToken, Verifier,
+};
 use serde_json::{Value, json};
+use tracing::Level;
 
 use super::forge::{encode, resigned, split, with_part};
 use super::h_layers::{Door, both_ways, request};
 use super::target::NOW;
 use super::{Case, Target, check, check_with};
-use crate::support::{KEYS, reason};
+use crate::support::{KEYS, Log, reason};
 
 pub(super) fn cases(target: &Target) -> Vec<Case> {
     [without_a_check(target), two_issuers(target)].concat()
@@ -295,6 +298,29 @@ fn n4_the_issuer_that_is_looked_up_is_the_one_that_was_signed() {
     check_with(&both, &cases);
     let own = both.verify_now(&target.mallory.token().sign()).unwrap();
     assert_eq!(own.issuer(), target.mallory.issuer());
+}
+
+/// The feature `testing` changes no check, and what it adds is loud where it is not a test.
+#[test]
+fn n5_what_nobody_verified_is_told_of_and_the_louder_in_a_release_build() {
+    let (log, _guard) = Log::start(Level::DEBUG);
+    let token = VerifiedToken::dangerously_assert_verified(&json!({ "sub": "root" }));
+    let _open = [
+        AuthenticatedLayer::new(token),
+        AuthenticatedLayer::anonymous(),
+    ];
+    let level = if cfg!(debug_assertions) {
+        "DEBUG"
+    } else {
+        "WARN"
+    };
+    let expected = format!("{level} portcullis::testing: a ");
+    let told = log.take();
+    assert_eq!(told.len(), 3);
+    for entry in told {
+        assert!(entry.trim_start().starts_with(&expected), "{entry}");
+        assert!(!entry.contains("root"));
+    }
 }
 
 /// Nothing a client says about where it is reaches a challenge: the realm is configured, and there is no
