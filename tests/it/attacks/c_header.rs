@@ -329,7 +329,7 @@ fn other_types(target: &Target) -> Vec<Case> {
         "application/secevent+jwt",
         "token-introspection+jwt",
         "oauth-authz-req+jwt",
-        "client-authentication+jwt",
+        "openid4vci-proof+jwt",
         "entity-statement+jwt",
         "vc+sd-jwt",
         "JOSE",

@@ -17,7 +17,7 @@ mod h_layers;
 mod n_beyond_the_list;
 mod target;
 
-pub(crate) use h_layers::{Answer, Door};
+pub(crate) use h_layers::{Answer, Door, both_ways};
 pub(crate) use target::Target;
 
 use std::fmt::Display;
