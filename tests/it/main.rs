@@ -34,5 +34,6 @@ mod rotation_replay;
 #[path = "../../examples/fleet/rotations.rs"]
 mod rotations;
 mod support;
+mod threat_model;
 mod timing;
 mod unknown_keys;

@@ -134,7 +134,7 @@ fn other_base64(target: &Target) -> Vec<Case> {
         })
         .find(|token| {
             let parts: Vec<_> = token.split('.').collect();
-            let loose = |part: &str| part.len() % 4 != 0;
+            let loose = |part: &str| !part.len().is_multiple_of(4);
             loose(parts[0]) && loose(parts[1]) && parts[2].contains('-') && parts[2].contains('_')
         })
         .unwrap();

@@ -118,7 +118,7 @@ async fn c2_nobody_asks_what_a_header_points_at() {
         let outcome = fetching.verify(&token).await;
         assert_eq!(reason(&outcome), "accepted", "rightly signed, with {name}");
     }
-    trap.is_untouched().await;
+    trap.must_be_untouched().await;
 }
 
 fn key_ids(target: &Target) -> Vec<Case> {

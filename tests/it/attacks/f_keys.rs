@@ -31,7 +31,7 @@ async fn f6_a_thousand_foreign_issuers_open_no_connection() {
         assert_eq!(reason(&outcome), "untrusted_issuer", "{iss}");
     }
     assert_eq!(issuer.requests().total(), 0, "not even the issuer is asked");
-    trap.is_untouched().await;
+    trap.must_be_untouched().await;
     let good = verifier.verify(&issuer.token().sign()).await;
     assert_eq!(reason(&good), "accepted");
 }
@@ -44,5 +44,5 @@ async fn a_trap_that_was_touched_says_so() {
     let url = trap.url();
     let address = url.strip_prefix("http://").unwrap();
     drop(tokio::net::TcpStream::connect(address).await.unwrap());
-    trap.is_untouched().await;
+    trap.must_be_untouched().await;
 }

@@ -82,7 +82,12 @@ pub(super) fn wrappings(jwk: &Value) -> Vec<(String, Vec<u8>)> {
         }
     };
     let pem = pem("PUBLIC KEY", &spki);
-    let number = jwk.get("n").or(jwk.get("x")).unwrap().as_str().unwrap();
+    let number = jwk
+        .get("n")
+        .or_else(|| jwk.get("x"))
+        .unwrap()
+        .as_str()
+        .unwrap();
     let texts = [
         ("PEM", pem.clone()),
         ("PEM without the last line end", pem.trim_end().to_owned()),

@@ -131,7 +131,7 @@ impl Trap {
     }
 
     /// Connections are accepted in their order: ours is the first, so there was none before it.
-    pub(super) async fn is_untouched(self) {
+    pub(super) async fn must_be_untouched(self) {
         let address = self.0.local_addr().unwrap();
         let own = tokio::net::TcpStream::connect(address).await.unwrap();
         let (_, first) = self.0.accept().await.unwrap();
