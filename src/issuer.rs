@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::algorithm::Algorithm;
-use crate::claims::{Audience, DEFAULT_LEEWAY, TokenType};
+use crate::claims::{Accepted, Audience, DEFAULT_LEEWAY, TokenType};
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::KeyRefresh;
@@ -258,4 +258,25 @@ impl Issuer {
         self.allow_http = true;
         self
     }
+
+    /// Writes a log entry for each setting that weakens a check, so that none of them is silent.
+    pub(crate) fn log_dangers(&self) {
+        let dangers = [
+            (
+                matches!(self.audience.0, Accepted::Everything),
+                "tokens for any audience are accepted",
+            ),
+            (
+                self.token_type == TokenType::DangerouslyAny,
+                "tokens of any type are accepted",
+            ),
+            #[cfg(feature = "remote")]
+            (self.allow_http, "keys are fetched over plain http too"),
+        ];
+        for (_, danger) in dangers.into_iter().filter(|(set, _)| *set) {
+            tracing::warn!(target: LOG_TARGET, issuer = ?Configured(&self.name), "{danger}");
+        }
+    }
 }
+
+const LOG_TARGET: &str = "portcullis::config";

@@ -71,6 +71,22 @@ fn code_unit(escape: &str) -> Option<(u16, &str)> {
     Some((u16::from_str_radix(digits, 16).ok()?, after))
 }
 
+/// Whether lists and objects of this JSON text stand in each other deeper than this. Needs no stack.
+pub(crate) fn is_deeper_than(json: &str, most: usize) -> bool {
+    let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
+    json.bytes().any(|byte| {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => depth = depth.saturating_add(1),
+            b']' | b'}' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > most
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,6 +169,21 @@ mod tests {
         ] {
             check_lone_surrogate(text, true);
         }
+    }
+
+    #[track_caller]
+    fn check_depth(json: &str, depth: usize) {
+        assert!(!is_deeper_than(json, depth), "{json}");
+        assert!(depth == 0 || is_deeper_than(json, depth - 1), "{json}");
+    }
+
+    #[test]
+    fn depth_counts_what_is_open_at_the_same_time() {
+        check_depth("1", 0);
+        check_depth("[]", 1);
+        check_depth(r#"[[],{},[1],{"a":2}]"#, 2);
+        check_depth(r#"{"a":[{"b":[]}]}"#, 4);
+        check_depth(r#"["[[[[", "\"[[\\", {"]}":"\\"}]"#, 2);
     }
 
     #[test]

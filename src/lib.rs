@@ -102,8 +102,10 @@
 //! |---|---|---|
 //! | `portcullis::keys` | WARN | a fetch that failed, with its cause; a failover; a private key that is published |
 //! | | INFO, DEBUG | another `jwks_uri`; each fetch that succeeded |
+//! | `portcullis::config` | WARN | each setting named `dangerously…` of a verifier that is built |
 //! | `portcullis::rejection` | DEBUG | each refused request, with its reason code |
 //! | | ERROR | an extractor without a layer in front of it: a mistake in the service |
+//! | `portcullis::testing` | WARN in a release build, else DEBUG | identities that nobody verified, with the feature `testing` |
 //!
 //! The `Rejection` is also in the extensions of each refusal's response, for layers outside. How keys
 //! are doing is in [`Verifier::status`]; an `Observer` hears of what happens to them, and the feature

@@ -22,10 +22,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::error::{Malformation, VerifyError};
-use crate::json::{Name, has_duplicates, has_lone_surrogate};
+use crate::json::{Name, has_duplicates, has_lone_surrogate, is_deeper_than};
 use crate::jws::{CompactJws, Header, VerifiedJws};
 use crate::key_set::Candidates;
 use value::Value;
@@ -198,7 +199,10 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'de> {
             }
             claims.confirmation |= name == "cnf";
             claims.other_kind |= matches!(&*name, "events" | "at_hash" | "c_hash");
-            map.next_value::<IgnoredAny>()?;
+            let value: &RawValue = map.next_value()?;
+            if is_deeper_than(value.get(), MAX_CLAIM_DEPTH) {
+                return Err(A::Error::custom("too deep"));
+            }
             other_names.push(name);
         }
         if has_duplicates(&mut other_names) {
@@ -207,6 +211,10 @@ impl<'de> Visitor<'de> for ClaimsVisitor<'de> {
         Ok(claims)
     }
 }
+
+/// Deepest nesting of a claim. `serde_json` reads no deeper for a handler, which would find a token that
+/// was accepted and cannot be read.
+const MAX_CLAIM_DEPTH: usize = 126;
 
 #[cfg(test)]
 mod tests {
@@ -314,6 +322,21 @@ mod tests {
                 .unwrap()
                 .join()
                 .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_claim_is_as_deep_as_a_handler_can_read_and_no_deeper() {
+        for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+            let nested = |depth| {
+                let (open, close) = (open.repeat(depth), close.repeat(depth));
+                format!(r#"{{"x":{open}1{close}}}"#)
+            };
+            let (fits, too_deep) = (nested(MAX_CLAIM_DEPTH), nested(MAX_CLAIM_DEPTH + 1));
+            check(&fits, "parsed");
+            check(&too_deep, "malformed");
+            assert!(serde_json::from_str::<serde_json::Value>(&fits).is_ok());
+            assert!(serde_json::from_str::<serde_json::Value>(&too_deep).is_err());
         }
     }
 

@@ -6,6 +6,7 @@ use http::Request;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::log_unverified;
 use crate::middleware::let_through;
 use crate::token::VerifiedToken;
 
@@ -58,15 +59,19 @@ impl AuthenticatedLayer {
     /// Every request bears `token`.
     #[must_use]
     pub fn new(token: VerifiedToken) -> Self {
+        log_unverified(UNGUARDED);
         Self { token: Some(token) }
     }
 
     /// Every request bears no token, as behind an `AuthLayer` that is `optional()`.
     #[must_use]
     pub fn anonymous() -> Self {
+        log_unverified(UNGUARDED);
         Self { token: None }
     }
 }
+
+const UNGUARDED: &str = "a layer lets everyone in without looking at their token";
 
 impl<S> Layer<S> for AuthenticatedLayer {
     type Service = Authenticated<S>;

@@ -18,8 +18,20 @@
 //! # Security
 //!
 //! Keys made here live in memory only. Nothing here belongs into a program that serves strangers.
+//!
+//! The feature changes no check: it adds this module and
+//! [`VerifiedToken::dangerously_assert_verified`](crate::VerifiedToken::dangerously_assert_verified), and
+//! lets nobody in until somebody calls it or [`AuthenticatedLayer`]. Whoever does is told so in the log,
+//! target `portcullis::testing`: at WARN in a build without debug assertions, where it hardly belongs, else
+//! at DEBUG. It is not a compile error there, because benchmarks need this module too. What is built
+//! for production is checked by this line, which is to print nothing:
+//!
+//! ```sh
+//! cargo tree --edges features,no-dev --invert portcullis | grep testing
+//! ```
 
 mod answers;
+mod asserted_token;
 mod clock;
 mod fault;
 mod issuer;
@@ -38,6 +50,15 @@ pub use issuer::TestIssuer;
 pub use layer::{Authenticated, AuthenticatedLayer};
 pub use scripted_fetch::ScriptedFetch;
 pub use token_builder::TokenBuilder;
+
+/// Writes a log entry about an identity that nobody verified.
+fn log_unverified(what: &'static str) {
+    const LEVEL: tracing::Level = match cfg!(debug_assertions) {
+        true => tracing::Level::DEBUG,
+        false => tracing::Level::WARN,
+    };
+    tracing::event!(target: "portcullis::testing", LEVEL, "{what}");
+}
 
 /// The `aud` of a [`TokenBuilder`] unless told otherwise: configure the verifier under test with it.
 pub const AUDIENCE: &str = "https://api.test";

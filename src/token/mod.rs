@@ -72,36 +72,6 @@ impl VerifiedToken {
         }))
     }
 
-    /// A token made of claims that nobody signed, for tests of handlers.
-    ///
-    /// Absent claims stay absent; without `exp` it never expires.
-    ///
-    /// # Panics
-    ///
-    /// When the claims are no JSON object, or a registered claim is of the wrong type.
-    ///
-    /// # Security
-    ///
-    /// Exists only with the feature `testing`, which must not be enabled outside of tests.
-    ///
-    /// # Example
-    ///
-    /// ```
-    /// use portcullis::VerifiedToken;
-    ///
-    /// let token = VerifiedToken::dangerously_assert_verified(&serde_json::json!({ "sub": "alice" }));
-    /// assert_eq!(token.subject(), Some("alice"));
-    /// ```
-    #[cfg(feature = "testing")]
-    #[must_use]
-    pub fn dangerously_assert_verified(claims: &impl serde::Serialize) -> Self {
-        let payload = serde_json::to_string(claims).expect("claims serialize to JSON");
-        Self::new(
-            AcceptedJwt::asserted(payload.into())
-                .expect("claims are an object of well-typed claims"),
-        )
-    }
-
     /// `sub`: whom the token speaks for; never empty. Unique only together with [`issuer`](Self::issuer)
     /// ([RFC 7519 §4.1.2](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.2)).
     #[must_use]

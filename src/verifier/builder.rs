@@ -161,6 +161,7 @@ impl VerifierBuilder {
         };
         let mut issuers = Vec::with_capacity(self.issuers.len());
         for issuer in self.issuers {
+            issuer.log_dangers();
             let keys = match &issuer.source {
                 Source::Keys(keys) => IssuerKeys::Fixed(usable(&issuer, keys)?),
                 #[cfg(feature = "remote")]

@@ -7,6 +7,7 @@
 )]
 
 mod algorithms;
+mod attacks;
 mod auto_traits;
 mod build_errors;
 mod cancellation;
@@ -33,5 +34,6 @@ mod rotation_replay;
 #[path = "../../examples/fleet/rotations.rs"]
 mod rotations;
 mod support;
+mod threat_model;
 mod timing;
 mod unknown_keys;

@@ -1,10 +1,12 @@
 //! What several modules need.
 
+mod log;
 mod paused_time;
 mod raw_server;
 mod recorder;
 mod scene;
 
+pub(crate) use log::Log;
 pub(crate) use paused_time::PausedTime;
 pub(crate) use raw_server::{RawServer, ok, with_body};
 pub(crate) use recorder::Recorder;
