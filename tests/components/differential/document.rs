@@ -62,15 +62,13 @@ impl Document {
                 assert!(reason, "{PATH} gives no reason in {section:?}");
                 (section, reason) = (line, false);
                 half = if line.starts_with("## ") { line } else { half };
-            } else if line == titles || line.starts_with("|---") {
-            } else if line.starts_with('|') {
-                if has_vectors || !line.contains(VECTORS.trim_end_matches('/')) {
-                    rows.push((half.to_owned(), line.to_owned()));
-                }
-            } else {
+            } else if !line.starts_with('|') {
                 reason |= !line.trim().is_empty();
+            } else if line != titles && !line.starts_with("|---") {
+                rows.push((half.to_owned(), line.to_owned()));
             }
         }
+        rows.retain(|(_, row)| has_vectors || !row.starts_with(&format!("| {VECTORS}")));
         assert!(reason, "{PATH} gives no reason in {section:?}");
         Self { text, rows }
     }

@@ -8,7 +8,9 @@ import { compactVerify, createLocalJWKSet, jwtVerify } from 'jose';
 
 // The package does not export its package.json.
 const manifest = path.resolve(import.meta.dirname, '../node_modules/jose/package.json');
-console.log(JSON.stringify(`jose ${JSON.parse(readFileSync(manifest, 'utf8')).version}`));
+// Node's own crypto decides as well.
+const node = `Node ${process.versions.node.split('.')[0]}`;
+console.log(JSON.stringify(`jose ${JSON.parse(readFileSync(manifest, 'utf8')).version} on ${node}`));
 
 let settings;
 let keys;

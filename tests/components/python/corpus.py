@@ -76,7 +76,7 @@ CURVES = {
 }  # fmt: skip
 ED_ORDER = 2**252 + 27742317777372353535851937790883648493
 
-pkcs1, pss, any_rsa, weak = rsa_key(2048), rsa_key(2048), rsa_key(2048), rsa_key(1024)
+pkcs1, pss, any_rsa, weak, strange_rsa = (rsa_key(bits) for bits in [2048, 2048, 2048, 1024, 2048])
 KEYS = {
     **{alg: pkcs1 for alg in ["RS256", "RS384", "RS512"]},
     **{alg: pss for alg in ["PS256", "PS384", "PS512"]},
@@ -84,8 +84,10 @@ KEYS = {
     "EdDSA": ed_key(),
     "Ed25519": ed_key(),
 }
+for_encryption, for_derivation = ec_key(ec.SECP256R1()), ec_key(ec.SECP384R1())
+# In no set of keys.
 STRANGERS = {
-    **{alg: any_rsa for alg in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]},
+    **{alg: strange_rsa for alg in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]},
     **{alg: ec_key(curve) for alg, (_, curve, _) in CURVES.items()},
     **{alg: ed_key() for alg in ["EdDSA", "Ed25519"]},
 }
@@ -117,8 +119,8 @@ JWKS = {
         *(jwk(key, kid=alg, alg=alg, use="sig") for alg, key in KEYS.items()),
         jwk(any_rsa, kid="any"),
         jwk(weak, kid="weak", alg="RS256", use="sig"),
-        jwk(STRANGERS["ES256"], kid="enc", alg="ES256", use="enc"),
-        jwk(STRANGERS["ES384"], kid="ops", alg="ES384", key_ops=["deriveBits"]),
+        jwk(for_encryption, kid="enc", alg="ES256", use="enc"),
+        jwk(for_derivation, kid="ops", alg="ES384", key_ops=["deriveBits"]),
         IDENTITY,
     ]
 }
@@ -290,8 +292,8 @@ def signatures():
     small = header("EdDSA", kid="small order")
     case("key", "small order, R the identity, S zero", token(small, alg="EdDSA", signature=lambda *_: b"\1" + bytes(63)))
     case("key", "RSA of 1024 bits", token(header("RS256", kid="weak"), alg="RS256", key=weak))
-    case("key", "use enc", token(header("ES256", kid="enc"), key=STRANGERS["ES256"]))
-    case("key", "key_ops without verify", token(header("ES384", kid="ops"), alg="ES384", key=STRANGERS["ES384"]))
+    case("key", "use enc", token(header("ES256", kid="enc"), key=for_encryption))
+    case("key", "key_ops without verify", token(header("ES384", kid="ops"), alg="ES384", key=for_derivation))
 
 
 def algorithms():

@@ -8,6 +8,7 @@ The first line it writes is its name and version.
 import json
 import sys
 
+import cryptography
 import joserfc
 import jwt
 from joserfc import jws
@@ -28,7 +29,7 @@ class FixedKeys(jwt.PyJWKClient):
 
 
 class PyJwt:
-    version = f"PyJWT {jwt.__version__}"
+    version = f"PyJWT {jwt.__version__} on cryptography {cryptography.__version__}"
 
     def __init__(self, settings):
         self.settings = settings
@@ -51,7 +52,7 @@ class PyJwt:
 
 
 class Joserfc:
-    version = f"joserfc {joserfc.__version__}"
+    version = f"joserfc {joserfc.__version__} on cryptography {cryptography.__version__}"
 
     def __init__(self, settings):
         self.settings = settings
