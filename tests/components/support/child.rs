@@ -71,10 +71,10 @@ impl Child {
         command
     }
 
-    /// A script of `tests/components/python`.
+    /// A script of `tests/components/python`. The flag keeps compiled files out of that folder.
     pub(crate) fn python(script: &str) -> Command {
         let mut command = Command::new(components().join("python/bin/python"));
-        command.arg(
+        command.arg("-B").arg(
             Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("tests/components/python")
                 .join(script),
