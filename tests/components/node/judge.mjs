@@ -23,9 +23,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   let reason = null;
   try {
-    const { algorithms, issuer, audience, leeway } = settings;
+    const { algorithms, issuer, audience, leeway: clockTolerance } = settings;
     if (issuer) {
-      await jwtVerify(value.token, keys, { algorithms, issuer, audience, clockTolerance: leeway, requiredClaims: ['exp'] });
+      const options = { algorithms, issuer, audience, clockTolerance, requiredClaims: ['exp'] };
+      await jwtVerify(value.token, keys, options);
     } else {
       await compactVerify(value.token, keys, { algorithms });
     }

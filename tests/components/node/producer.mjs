@@ -22,13 +22,12 @@ async function jose(alg) {
 
 // It has no keys of its own; Node's are what one signs with.
 function withNodeKeys(alg) {
-  const [kind, options] = {
-    R: ['rsa', { modulusLength: 2048 }],
-    P: ['rsa', { modulusLength: 2048 }],
-    E: alg.startsWith('Ed') ? ['ed25519'] : ['ec', { namedCurve: { 256: 'P-256', 384: 'P-384', 512: 'P-521' }[alg.slice(2)] }],
-    M: [alg.toLowerCase()],
-  }[alg[0]];
-  const { privateKey, publicKey } = generateKeyPairSync(kind, options);
+  const curve = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' }[alg];
+  let kind = alg.toLowerCase();
+  if (/^[RP]S/.test(alg)) kind = 'rsa';
+  if (curve) kind = 'ec';
+  if (alg === 'EdDSA') kind = 'ed25519';
+  const { privateKey, publicKey } = generateKeyPairSync(kind, { modulusLength: 2048, namedCurve: curve });
   return { token: jsonwebtoken.sign(claims, privateKey, { algorithm: alg }), jwk: publicKey.export({ format: 'jwk' }) };
 }
 

@@ -4,35 +4,48 @@ import json
 
 from corpus_tokens import CLAIMS, KEYS, b64, case, header, sign, text, token, with_text
 
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+def padded(remainder):
+    """A token whose header and claims leave this remainder modulo 3: the last character of each has unused bits."""
+
+    def fill(members):
+        return members | {"p": "p" * ((remainder - len(text(members | {"p": ""}))) % 3)}
+
+    return token(fill(header()), fill(CLAIMS))
+
+
+def change_part(parts, index, change):
+    return ".".join(change(part) if i == index else part for i, part in enumerate(parts))
+
+
+def signed_so(parts, index, change):
+    """The same with a signature over what is sent, not over what it was before."""
+    data = change_part(parts[:2], index, change)
+    return f"{data}.{b64(sign('ES256', KEYS['ES256'], data.encode()))}"
+
+
+def turn_bits(bits):
+    return lambda part: part[:-1] + ALPHABET[ALPHABET.index(part[-1]) ^ bits]
+
 
 def encodings():
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-    def padded(length):
-        """A token whose parts leave this remainder modulo 3, so that their last characters have unused bits."""
-        filler = lambda members, extra: members | {"p": "p" * ((length - len(text(members | {"p": ""})) - extra) % 3)}
-        return token(filler(header(), 0), filler(CLAIMS, 0))
-
-    def swap(parts, index, change):
-        return ".".join(change(part) if i == index else part for i, part in enumerate(parts))
-
     names = ["header", "claims", "signature"]
+    for remainder, unused in [(1, 4), (2, 2)]:
+        parts = padded(remainder).split(".")
+        for index, name in enumerate(names[:2]):
+            assert len(parts[index]) % 4 == remainder + 1
+            for bits, which in [(1, "the last"), (2**unused - 1, "all")]:
+                what = f"{name}: {which} of {unused} unused bits"
+                case("encoding", what, change_part(parts, index, turn_bits(bits)))
+                case("encoding", f"{what}, signed so", signed_so(parts, index, turn_bits(bits)))
+    for alg in ["ES256", "RS256"]:
+        for bits, which in [(1, "the last"), (15, "all")]:
+            value = change_part(token(alg=alg).split("."), 2, turn_bits(bits))
+            case("encoding", f"signature: {which} of 4 unused bits, {alg}", value)
+
     for index, name in enumerate(names):
-        for remainder, bits in [(1, 15), (2, 3)]:
-            # The signature of ES256 is 64 bytes, that of RS256 256: both leave a remainder of 1.
-            parts = (padded(remainder) if index < 2 else token()).split(".")
-            if index == 2 and remainder == 2:
-                parts = token(alg="RS256").split(".")
-            last = parts[index][-1]
-            assert len(parts[index]) % 4 == (3 if index < 2 and remainder == 2 else 2), (name, remainder)
-            for flipped in [1, bits]:
-                turned = alphabet[alphabet.index(last) ^ flipped]
-                what = f"{name}: unused bits {flipped}, {'RS256' if index == 2 and remainder == 2 else f'{remainder} byte(s) over'}"
-                case("encoding", what, swap(parts, index, lambda part, turned=turned: part[:-1] + turned))
-                if index < 2:
-                    # The same, signed as it stands: the bytes that are signed are the ones that were sent.
-                    data = ".".join(part[:-1] + turned if i == index else part for i, part in enumerate(parts[:2]))
-                    case("encoding", f"{what}, signed so", f"{data}.{b64(sign('ES256', KEYS['ES256'], data.encode()))}")
         parts = padded(1).split(".")
         for what, change in [
             ("=", lambda p: p + "="),
@@ -57,14 +70,9 @@ def encodings():
             ("quoted", lambda p: f'"{p}"'),
             ("upper case", str.upper),
         ]:
-            case("encoding", f"{name}: {what}", swap(parts, index, change))
+            case("encoding", f"{name}: {what}", change_part(parts, index, change))
             if index < 2 and what in ["=", "==", "a space behind it", "a line feed within", "!", "= within"]:
-                data = swap(parts[:2], index, change)
-                case(
-                    "encoding",
-                    f"{name}: {what}, signed so",
-                    f"{data}.{b64(sign('ES256', KEYS['ES256'], data.encode()))}",
-                )
+                case("encoding", f"{name}: {what}, signed so", signed_so(parts, index, change))
 
     # Claims and headers that hold both characters in which the two alphabets differ.
     special = "\u00ff\u00fe>>>???~~~"
@@ -74,17 +82,15 @@ def encodings():
         parts = token(head, body).split(".")
         turn = lambda part: part.replace("-", "+").replace("_", "/")
         assert index == 2 or turn(parts[index]) != parts[index], name
-        case("encoding", f"{name}: the alphabet with + and /", swap(parts, index, turn))
+        case("encoding", f"{name}: the alphabet with + and /", change_part(parts, index, turn))
         if index < 2:
-            data = swap(parts[:2], index, turn)
-            case(
-                "encoding",
-                f"{name}: the alphabet with + and /, signed so",
-                f"{data}.{b64(sign('ES256', KEYS['ES256'], data.encode()))}",
-            )
+            case("encoding", f"{name}: the alphabet with + and /, signed so", signed_so(parts, index, turn))
+
     plain = token()
     head, body, mark = plain.split(".")
     jwe = b64(text({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": "RS256"}))
+    direct = b64(text({"alg": "dir", "enc": "A128GCM"}))
+    pbes2 = b64(text({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM", "p2c": 2**31 - 1, "p2s": "AAAA"}))
     protected = {"protected": head, "payload": body, "signature": mark}
     for name, value in [
         ("empty", ""),
@@ -105,14 +111,8 @@ def encodings():
         ("the signature first", f"{mark}.{head}.{body}"),
         ("five parts", plain + ".x.y"),
         ("a JWE", f"{jwe}.{b64(bytes(256))}.{b64(bytes(12))}.{b64(text(CLAIMS))}.{b64(bytes(16))}"),
-        (
-            "a JWE of dir",
-            f"{b64(text({'alg': 'dir', 'enc': 'A128GCM'}))}..{b64(bytes(12))}.{b64(bytes(9))}.{b64(bytes(16))}",
-        ),
-        (
-            "a JWE of PBES2",
-            f"{b64(text({'alg': 'PBES2-HS256+A128KW', 'enc': 'A128GCM', 'p2c': 2**31 - 1, 'p2s': 'AAAA'}))}.AAAA.AAAA.AAAA.AAAA",
-        ),
+        ("a JWE of dir", f"{direct}..{b64(bytes(12))}.{b64(bytes(9))}.{b64(bytes(16))}"),
+        ("a JWE of PBES2", f"{pbes2}.AAAA.AAAA.AAAA.AAAA"),
         ("a JWE header in three parts", f"{jwe}.{body}.{mark}"),
         ("JSON, flattened", json.dumps(protected)),
         ("JSON, general", json.dumps({"payload": body, "signatures": [{"protected": head, "signature": mark}]})),

@@ -30,6 +30,7 @@ from corpus_tokens import (
     signing_input,
     token,
     weak,
+    zero_first,
 )
 
 
@@ -165,6 +166,7 @@ def signatures():
     )
     case("key", "RSA of 1024 bits", token(header("RS256", kid="weak"), alg="RS256", key=weak))
     case("key", "use enc", token(header("ES256", kid="enc"), key=for_encryption))
+    case("key", "a coordinate without its leading zero", token(header(kid="short"), key=zero_first))
     case("key", "key_ops without verify", token(header("ES384", kid="ops"), alg="ES384", key=for_derivation))
 
 

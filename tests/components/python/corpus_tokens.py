@@ -86,6 +86,15 @@ KEYS = {
     "EdDSA": ed_key(),
     "Ed25519": ed_key(),
 }
+
+
+def small_x():
+    while (key := ec_key(ec.SECP256R1())).public_key().public_numbers().x >> 248:
+        pass
+    return key
+
+
+zero_first = small_x()
 for_encryption, for_derivation = ec_key(ec.SECP256R1()), ec_key(ec.SECP384R1())
 # In no set of keys.
 STRANGERS = {
@@ -123,6 +132,8 @@ JWKS = {
         jwk(weak, kid="weak", alg="RS256", use="sig"),
         jwk(for_encryption, kid="enc", alg="ES256", use="enc"),
         jwk(for_derivation, kid="ops", alg="ES384", key_ops=["deriveBits"]),
+        # As Authlib writes it, without the zero at the start of the coordinate.
+        jwk(zero_first, kid="short", alg="ES256", x=b64_int(zero_first.public_key().public_numbers().x)),
         IDENTITY,
     ]
 }

@@ -49,9 +49,14 @@ def pyjwt(alg):
 
 
 def with_authlib(alg):
-    key = authlib.jose.JsonWebKey.generate_key(*kind(alg), options={"kid": f"authlib-{alg}"}, is_private=True)
-    header = {"alg": alg, "kid": key.kid}
-    return authlib.jose.JsonWebToken([alg]).encode(header, CLAIMS, key).decode(), key.as_dict(is_private=False)
+    # It leaves off the zeros at the start of a coordinate, of which every other on P-521 has one. RFC 7518
+    # §6.2.1.2 forbids that, and such a key is not used here, so keys are drawn until one has none.
+    width = {"ES256": 43, "ES384": 64, "ES512": 88}.get(alg)
+    while True:
+        key = authlib.jose.JsonWebKey.generate_key(*kind(alg), options={"kid": f"authlib-{alg}"}, is_private=True)
+        jwk = key.as_dict(is_private=False)
+        if not width or len(jwk["x"]) == len(jwk["y"]) == width:
+            return authlib.jose.JsonWebToken([alg]).encode({"alg": alg, "kid": key.kid}, CLAIMS, key).decode(), jwk
 
 
 def with_jwcrypto(alg):
