@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Child, Issuer, components, example};
+use crate::support::{Child, Issuer, example};
 
 #[tokio::test]
 async fn python_sees_the_right_codes() {
@@ -17,12 +17,7 @@ async fn node_sees_the_right_codes() {
 }
 
 pub(crate) fn python() -> Command {
-    let mut command = Command::new(components().join("python/bin/python"));
-    command.arg(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/components/python/grpc_client.py"
-    ));
-    command
+    Child::python("grpc_client.py")
 }
 
 fn node() -> Command {

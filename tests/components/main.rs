@@ -1,4 +1,4 @@
-//! Real issuers, Envoy, and gRPC clients in other languages, against the crate as a service uses it.
+//! Real issuers, token libraries, Envoy, and gRPC clients in other languages, against the crate as a service uses it.
 //!
 //! `scripts/check-components` installs what this needs and runs it. `cargo test` leaves it out, so
 //! that it needs nothing installed; once asked for, a missing component is a failure.
@@ -6,8 +6,10 @@
 #![expect(clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod clients;
+mod differential;
 mod envoy;
 mod examples;
+mod interoperability;
 mod key_trouble;
 mod outage;
 mod rotation;

@@ -71,6 +71,17 @@ impl Child {
         command
     }
 
+    /// A script of `tests/components/python`. The flag keeps compiled files out of that folder.
+    pub(crate) fn python(script: &str) -> Command {
+        let mut command = Command::new(components().join("python/bin/python"));
+        command.arg("-B").arg(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/components/python")
+                .join(script),
+        );
+        command
+    }
+
     /// The next line of its stdout: how each component says that it is ready.
     #[track_caller]
     pub(crate) fn line(&self) -> String {

@@ -1,10 +1,11 @@
 //! Envoy's jwt_authn in front of an issuer.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::StatusCode;
+use reqwest::header::HeaderValue;
 use serde_json::Value;
 
 use super::{Child, Issuer, components, http};
@@ -44,6 +45,13 @@ impl KeyFetch {
 /// How deep the members of `remote_jwks` stand in `envoy.yaml`.
 const INDENT: &str = "                            ";
 
+/// Whose tokens it lets pass, for whom.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trust<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) audience: &'a str,
+}
+
 impl Envoy {
     /// With keys that are there when this returns.
     pub(crate) async fn in_front_of(issuer: &Issuer) -> Self {
@@ -51,25 +59,44 @@ impl Envoy {
     }
 
     pub(crate) async fn start(issuer: &Issuer, jwks_uri: &str, fetch: KeyFetch) -> Self {
-        static STARTED: AtomicU32 = AtomicU32::new(0);
-        let number = STARTED.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!(
-            "envoy-{}-{}-{number}",
-            std::process::id(),
-            issuer.name
-        ));
-        std::fs::create_dir_all(&directory).expect("a temporary directory");
-        let (configuration, admin_address) =
-            (directory.join("envoy.yaml"), directory.join("admin"));
         let port = reqwest::Url::parse(jwks_uri)
             .ok()
             .and_then(|url| url.port())
             .expect("a loopback URL with a port");
+        let keys = format!(
+            "remote_jwks:\n\
+             {INDENT}http_uri: {{ uri: \"{jwks_uri}\", cluster: issuer, timeout: 5s }}\n\
+             {INDENT}{}",
+            fetch.members()
+        );
+        let trust = Trust {
+            issuer: &issuer.issuer,
+            audience: &issuer.audience,
+        };
+        Self::run(trust, &keys, port, None).await
+    }
+
+    /// With these keys for good, and by the clock in this library, which is loaded before its own.
+    pub(crate) async fn with_keys(trust: Trust<'_>, jwks: &Value, clock: &Path) -> Self {
+        // A string of JSON is one of YAML, too.
+        let keys = format!(
+            "local_jwks: {{ inline_string: {} }}",
+            Value::from(jwks.to_string())
+        );
+        Self::run(trust, &keys, 1, Some(clock)).await
+    }
+
+    async fn run(trust: Trust<'_>, keys: &str, port: u16, clock: Option<&Path>) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("envoy-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("a temporary directory");
+        let (configuration, admin_address) =
+            (directory.join("envoy.yaml"), directory.join("admin"));
         let filled = include_str!("../envoy.yaml")
-            .replace("@ISSUER@", &issuer.issuer)
-            .replace("@AUDIENCE@", &issuer.audience)
-            .replace("@JWKS_URI@", jwks_uri)
-            .replace("@CACHING@", &fetch.members())
+            .replace("@ISSUER@", trust.issuer)
+            .replace("@AUDIENCE@", trust.audience)
+            .replace("@KEYS@", keys)
             .replace("@PORT@", &port.to_string());
         std::fs::write(&configuration, filled).expect("the configuration is written");
 
@@ -86,6 +113,9 @@ impl Envoy {
             "--log-level",
             "warn",
         ]);
+        if let Some(clock) = clock {
+            command.env("LD_PRELOAD", clock);
+        }
         let mut child = Child::start("envoy", &mut command);
 
         let admin = format!("http://{}", child.file(&admin_address).trim());
@@ -115,6 +145,16 @@ impl Envoy {
 
     /// What Envoy answers to a request with this `Authorization`, and why.
     pub(crate) async fn ask(&self, authorization: Option<&str>) -> (StatusCode, String) {
+        let authorization =
+            authorization.map(|text| HeaderValue::from_str(text).expect("a header"));
+        self.ask_with(authorization).await
+    }
+
+    /// As [`ask`](Self::ask), with a header that need not be ASCII.
+    pub(crate) async fn ask_with(
+        &self,
+        authorization: Option<HeaderValue>,
+    ) -> (StatusCode, String) {
         let mut request = self.client.get(&self.url);
         if let Some(authorization) = authorization {
             request = request.header("authorization", authorization);

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub(crate) use child::Child;
 pub(crate) use clock::FastForward;
 pub(crate) use door::{Answer, Door, verifier};
-pub(crate) use envoy::{Envoy, KeyFetch};
+pub(crate) use envoy::{Envoy, KeyFetch, Trust};
 pub(crate) use gate::{Gate, Keys, Verdict, elapsed};
 pub(crate) use issuer::Issuer;
 pub(crate) use service::Service;
