@@ -76,7 +76,7 @@
 //! | leeway | 30 s, at most 300 s | machines that keep time badly agree to 30 s |
 //! | kinds of JWT | `at+jwt`, `JWT` or untyped, without marks of other kinds | most issuers type access tokens `JWT` |
 //! | algorithms | every [`Algorithm`], narrowed by the key | all use public keys |
-//! | size | token 16 KiB, header 2 KiB, `kid` 256 bytes | real ones are a tenth of that |
+//! | size | token 16 KiB, header 2 KiB, `kid` 256 bytes; claims 127 levels deep | real ones are a tenth of that |
 //! | keys are fresh for | `Cache-Control`, within 60 s and 1 h; else 10 min | what issuers state, without its extremes |
 //! | refresh | in the background at 80 % of that, ± 10 %, started by use | nobody waits; a fleet does not march in step |
 //! | withdrawn key | refused 1 h after it was found to be published no more | replicas of real issuers disagree for that long |

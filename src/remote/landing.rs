@@ -106,8 +106,11 @@ impl Landing {
                 .take_if(|flight| flight.outcome.same_channel(&own));
             current.map(|_| {
                 air.is_overdue = false;
+                let changed = self.shared.change(&air, change);
+                // After the change: whoever looks without the lock and finds nothing in the air must find
+                // what came. The other way round a good token was refused between the two.
                 self.shared.flights.in_air_since.store(0, Ordering::Release);
-                self.shared.change(&air, change)
+                changed
             })
         };
         let (outcome, changed) = match changed {
