@@ -89,3 +89,29 @@ impl Tally {
         assert_eq!(skipped, 0, "{suite}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a suite: 7")]
+    fn a_verdict_that_differs_without_a_rule_is_a_failure() {
+        Tally::of("a suite").judge(7, true, false, None);
+    }
+
+    #[test]
+    #[should_panic(expected = "a suite: 7 in spite of: no HMAC")]
+    fn a_rule_that_changes_nothing_is_a_failure() {
+        Tally::of("a suite").judge(7, true, true, Some("no HMAC"));
+    }
+
+    #[test]
+    fn what_differs_by_a_rule_is_counted_apart() {
+        let mut tally = Tally::of("a suite");
+        tally.judge(6, false, false, None);
+        tally.judge(7, true, true, None);
+        tally.judge(8, true, false, Some("no HMAC"));
+        assert_eq!((tally.agreed, tally.deviating), (2, 1));
+    }
+}

@@ -70,7 +70,7 @@ impl Verifier {
     ///
     /// Waits only when the key is unknown, all keys are long stale, as after a pause of the service, or
     /// there are none: for one fetch, which all callers share, and 2 s at most
-    /// ([`KeyRefresh::max_wait`](crate::KeyRefresh::max_wait)). Waiting needs a tokio runtime with time
+    /// (`KeyRefresh::max_wait`). Waiting needs a tokio runtime with time
     /// and I/O.
     ///
     /// # Errors
