@@ -8,6 +8,7 @@
 
 mod algorithms;
 mod auto_traits;
+mod bounds;
 mod build_errors;
 mod cancellation;
 mod claims;
