@@ -32,3 +32,23 @@ pub(crate) fn read(path: &Path, max_bytes: usize) -> Result<Vec<u8>, FetchError>
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_may_be_as_long_as_its_limit_and_no_longer() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("LICENSE-MIT");
+        let bytes = std::fs::read(&path).unwrap().len();
+        for (limit, expected) in [
+            (bytes + 1, Ok(bytes)),
+            (bytes, Ok(bytes)),
+            (bytes - 1, Err(FetchErrorKind::TooLarge)),
+            (0, Err(FetchErrorKind::TooLarge)),
+        ] {
+            let found = read(&path, limit).map(|body| body.len());
+            assert_eq!(found.map_err(|error| error.kind()), expected, "{limit}");
+        }
+    }
+}

@@ -388,6 +388,11 @@ fn weak_rsa_keys_are_skipped() {
         with(rsa(), json!({"n": "_".repeat(5464)})),
         Err(SkipReason::RsaTooLarge),
     );
+    // The largest that fits a document of 512 KiB.
+    check(
+        with(rsa(), json!({"n": "_".repeat(520_000)})),
+        Err(SkipReason::RsaTooLarge),
+    );
     check(
         with(rsa(), json!({"n": RSA_MODULUS.replace("poQ", "poA")})),
         Err(SkipReason::RsaEvenModulus),

@@ -377,6 +377,9 @@ mod tests;
 #[cfg(test)]
 #[cfg(not(any(feature = "aws-lc-rs", feature = "rust-crypto")))]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+
     use super::*;
 
     #[test]
@@ -386,5 +389,21 @@ mod tests {
         let keys = KeySet::from_json(json.as_bytes()).unwrap();
         assert!(keys.is_empty() && keys.beyond(&KeySet::default()).is_empty());
         assert_eq!(keys.skipped()[0].reason(), SkipReason::NoBackend);
+    }
+
+    #[test]
+    fn a_modulus_that_is_too_long_is_refused_before_a_backend_is_asked() {
+        for (bytes, reason) in [
+            (255, SkipReason::RsaTooSmall),
+            (256, SkipReason::NoBackend),
+            (1_024, SkipReason::NoBackend),
+            (1_025, SkipReason::RsaTooLarge),
+            (4_096, SkipReason::RsaTooLarge),
+        ] {
+            let n = BASE64_URL_SAFE_NO_PAD.encode(vec![0xff; bytes]);
+            let json = format!(r#"{{"keys":[{{"kty":"RSA","n":"{n}","e":"AQAB"}}]}}"#);
+            let keys = KeySet::from_json(json.as_bytes()).unwrap();
+            assert_eq!(keys.skipped()[0].reason(), reason, "{bytes}");
+        }
     }
 }

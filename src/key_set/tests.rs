@@ -180,6 +180,16 @@ fn keys_beyond_the_limit_are_skipped_and_only_some_of_them_listed() {
         KeySet::from_json(format!(r#"{{"keys":[{}]}}"#, vec!["0"; 200_000].join(",")).as_bytes())
             .unwrap();
     assert_eq!(keys.skipped().len(), MAX_KEYS + MAX_EXCESS);
+    for (count, expected) in [
+        (MAX_KEYS - 1, (MAX_KEYS - 1, 0)),
+        (MAX_KEYS, (MAX_KEYS, 0)),
+        (MAX_KEYS + 1, (MAX_KEYS, 1)),
+        (MAX_KEYS + MAX_EXCESS, (MAX_KEYS, MAX_EXCESS)),
+        (MAX_KEYS + MAX_EXCESS + 1, (MAX_KEYS, MAX_EXCESS)),
+    ] {
+        let keys = KeySet::from_json(text(count).as_bytes()).unwrap();
+        assert_eq!((keys.len(), keys.skipped().len()), expected, "{count}");
+    }
 }
 
 #[test]

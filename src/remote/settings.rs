@@ -392,6 +392,7 @@ mod tests {
             |r| r.min_lifetime(SECOND - MILLISECOND),
             Some("min_lifetime"),
         );
+        check(|r| r.min_lifetime(600 * SECOND), none);
         check(|r| r.min_lifetime(HOUR + SECOND), Some("min_lifetime"));
         check(|r| r.max_lifetime(DAY), none);
         check(|r| r.max_lifetime(DAY + SECOND), Some("max_lifetime"));
@@ -414,6 +415,7 @@ mod tests {
         check(|r| r.refresh_at(0.8, -0.01), Some("refresh_at"));
         check(|r| r.refresh_at(f64::NAN, 0.1), Some("refresh_at"));
         check(|r| r.refresh_at(0.8, f64::NAN), Some("refresh_at"));
+        check(|r| r.stale_while_revalidate(Duration::ZERO), none);
         check(|r| r.stale_while_revalidate(HOUR), none);
         check(
             |r| r.stale_while_revalidate(HOUR + SECOND),
@@ -444,6 +446,7 @@ mod tests {
             );
         }
         check(|r| r.bad_signature_interval(10 * SECOND), none);
+        check(|r| r.bad_signature_interval(DAY), none);
         for wrong in [10 * SECOND - MILLISECOND, DAY + SECOND] {
             check(
                 |r| r.bad_signature_interval(wrong),
@@ -459,10 +462,18 @@ mod tests {
             check(|r| r.back_off(first, most), Some("back_off"));
         }
         check(|r| r.metadata_lifetime(60 * SECOND), none);
+        check(|r| r.metadata_lifetime(DAY), none);
         for wrong in [59 * SECOND, DAY + SECOND] {
             check(|r| r.metadata_lifetime(wrong), Some("metadata_lifetime"));
         }
         check(|r| r.fetch_deadline(60 * SECOND), none);
+        check(
+            |r| {
+                r.fetch_deadline(100 * MILLISECOND)
+                    .max_wait(100 * MILLISECOND)
+            },
+            none,
+        );
         check(|r| r.fetch_deadline(61 * SECOND), Some("fetch_deadline"));
         check(
             |r| {
@@ -471,11 +482,13 @@ mod tests {
             },
             Some("fetch_deadline"),
         );
+        check(|r| r.max_wait(10 * MILLISECOND), none);
         check(|r| r.max_wait(5 * SECOND), none);
         for wrong in [9 * MILLISECOND, 5 * SECOND + MILLISECOND] {
             check(|r| r.max_wait(wrong), Some("max_wait"));
         }
         check(|r| r.max_waiters(1), none);
+        check(|r| r.max_waiters(65_536), none);
         for wrong in [0, 65_537] {
             check(|r| r.max_waiters(wrong), Some("max_waiters"));
         }

@@ -5,6 +5,9 @@ mod builder;
 mod operations;
 mod status;
 mod trusted;
+#[cfg(test)]
+#[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
+mod tests;
 
 pub use builder::VerifierBuilder;
 pub use status::{IssuerStatus, KeyState, Status};

@@ -9,6 +9,7 @@
 mod algorithms;
 mod attacks;
 mod auto_traits;
+mod bounds;
 mod build_errors;
 mod cancellation;
 mod claims;

@@ -1,0 +1,285 @@
+//! Memory is bounded by our limits and not by what is sent: peaks on the heap while hostile input is
+//! judged, counted by an allocator. Only the thread that judges is counted, so tests run side by side.
+//!
+//! `cargo test --all-features --test memory -- --nocapture` shows the peaks.
+#![expect(clippy::print_stdout, reason = "a measurement is shown")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use portcullis::testing::{AUDIENCE, ScriptedFetch, TestIssuer};
+use portcullis::{
+    Algorithm, Audience, BearerToken, FetchErrorKind, FetchResponse, Issuer, KeySet, Verifier,
+    VerifyError, verify_jws,
+};
+
+const TOKEN_CAP: usize = 16 * 1024;
+const DOCUMENT_CAP: usize = 512 * 1024;
+
+/// What is parsed takes at most so many times the limit on its text: `0,` is 2 bytes as an element of a list
+/// and 16 when found, and a list that grows is there twice.
+const TIMES: usize = 20;
+
+/// Runs this and checks its peak.
+#[track_caller]
+fn check(what: &str, limit: usize, run: impl FnOnce()) {
+    let peak = usize::try_from(allocation_counter::measure(run).bytes_max).unwrap();
+    println!("{what}: {peak} bytes at the peak");
+    assert!(
+        peak <= limit,
+        "{what}: {peak} bytes, and {limit} are the limit"
+    );
+}
+
+fn issuer() -> TestIssuer {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(TestIssuer::start()).unwrap()
+}
+
+/// Checks what it takes to refuse a token for this reason.
+#[track_caller]
+fn check_token(what: &str, token: &str, reason: &str, limit: usize) {
+    let issuer = issuer();
+    let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
+    let trusted = Issuer::keys(issuer.issuer(), keys.clone(), Audience::of(AUDIENCE));
+    let verifier = Verifier::new(trusted).unwrap();
+    check(what, limit, || {
+        let error = verifier.verify_now(token).err();
+        assert_eq!(
+            error.as_ref().map(VerifyError::reason),
+            Some(reason),
+            "{what}"
+        );
+        assert!(verify_jws(token, &keys, Algorithm::ALL).is_err());
+    });
+}
+
+/// So many members with names of their own, as they stand between the braces of an object.
+fn members(count: usize) -> String {
+    let members: Vec<_> = (0..count)
+        .map(|number| format!(r#""{number:x}":0"#))
+        .collect();
+    members.join(",")
+}
+
+fn token(header: &str, payload: &str) -> String {
+    let [header, payload] = [header, payload].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part));
+    format!("{header}.{payload}.AA")
+}
+
+#[test]
+fn what_is_too_large_or_no_token_takes_no_memory() {
+    for size in [20_000, 1_000_000, 16_000_000] {
+        check_token("letters", &"a".repeat(size), "too_large", 0);
+        check_token("dots", &".".repeat(size), "too_large", 0);
+        let part = "a".repeat(size / 3);
+        check_token("parts", &format!("{part}.{part}.{part}"), "too_large", 0);
+    }
+    check_token("dots", &".".repeat(TOKEN_CAP), "malformed", 0);
+    check_token(
+        "a long header",
+        &token(&" ".repeat(10_000), ""),
+        "too_large",
+        0,
+    );
+    let header = format!(r#"{{"alg":"ES256",{}}}"#, members(10_000));
+    check_token(
+        "10,000 members in the header",
+        &token(&header, ""),
+        "too_large",
+        0,
+    );
+}
+
+#[test]
+fn a_header_takes_some_times_its_limit() {
+    let of = |member: &str| format!(r#"{{"alg":"ES256",{member}}}"#);
+    let limit = TIMES * 2 * 1024;
+    for (what, member, reason) in [
+        ("members", members(262), "missing_claim"),
+        (
+            "members in a member",
+            format!(r#""x":{{{}}}"#, members(262)),
+            "missing_claim",
+        ),
+        (
+            "numbers in a list",
+            format!(r#""x":[{}0]"#, "0,".repeat(1_000)),
+            "missing_claim",
+        ),
+        (
+            "escapes",
+            format!(r#""x":"{}""#, "\\u0061".repeat(330)),
+            "missing_claim",
+        ),
+        (
+            "a kid that is too long",
+            format!(r#""kid":"{}""#, "\\n".repeat(900)),
+            "too_large",
+        ),
+        (
+            "depth",
+            format!(r#""x":{}"#, "[".repeat(2_000)),
+            "malformed",
+        ),
+    ] {
+        let header = of(&member);
+        assert!(
+            (1_700..=2_048).contains(&header.len()),
+            "{what}: {}",
+            header.len()
+        );
+        check_token(what, &token(&header, "{}"), reason, limit);
+    }
+}
+
+#[test]
+fn claims_take_some_times_the_limit_of_a_token() {
+    let of = |member: &str| token(r#"{"alg":"ES256"}"#, &format!("{{{member}}}"));
+    let limit = TIMES * TOKEN_CAP;
+    for (what, member, reason) in [
+        ("members", members(1_500), "missing_claim"),
+        (
+            "members that are escaped",
+            format!(r#"{},"\u0067":0"#, members(1_500)),
+            "missing_claim",
+        ),
+        (
+            "names of escapes",
+            format!(r#""{}":0"#, "\\u0061".repeat(2_000)),
+            "missing_claim",
+        ),
+        (
+            "audiences",
+            format!(r#""aud":[{}""]"#, r#""","#.repeat(3_900)),
+            "missing_claim",
+        ),
+        (
+            "audiences of escapes",
+            format!(r#""aud":[{}""]"#, r#""\n","#.repeat(2_300)),
+            "missing_claim",
+        ),
+        (
+            "depth",
+            format!(r#""x":{}"#, "[".repeat(12_000)),
+            "malformed",
+        ),
+        (
+            "depth in aud",
+            format!(r#""aud":{}{}"#, "[".repeat(5_900), "]".repeat(5_900)),
+            "missing_claim",
+        ),
+    ] {
+        let token = of(&member);
+        assert!(
+            (15_000..=TOKEN_CAP).contains(&token.len()),
+            "{what}: {}",
+            token.len()
+        );
+        check_token(what, &token, reason, limit);
+    }
+}
+
+#[test]
+fn a_header_of_the_request_takes_no_memory() {
+    for value in [
+        "Bearer ".to_owned() + &"a".repeat(1_000_000),
+        "Bearer ".repeat(100_000),
+        ",".repeat(1_000_000),
+    ] {
+        let headers =
+            HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&value).unwrap())]);
+        check("an Authorization header", 0, || {
+            assert!(BearerToken::from_headers(&headers).is_ok() == value.ends_with('a'))
+        });
+    }
+}
+
+/// Documents of the largest size whose parts take more room in memory than in text.
+fn expanding() -> Vec<(&'static str, String)> {
+    let fill = |before: &str, part: &str, after: &str| {
+        let times = (DOCUMENT_CAP - before.len() - after.len()) / part.len();
+        format!("{before}{}{after}", part.repeat(times))
+    };
+    let key = r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},"#;
+    vec![
+        ("no keys", fill(r#"{"keys":["#, "0,", "0]}")),
+        ("empty keys", fill(r#"{"keys":["#, "{},", "{}]}")),
+        ("good keys", fill(r#"{"keys":["#, key, "0]}")),
+        (
+            "one key of many members",
+            fill(r#"{"keys":[{"#, r#""":0,"#, r#""":0}]}"#),
+        ),
+        (
+            "one key of many operations",
+            fill(r#"{"keys":[{"kty":"EC","key_ops":["#, r#""","#, r#"""]}]}"#),
+        ),
+        (
+            "a long modulus",
+            fill(r#"{"keys":[{"kty":"RSA","e":"AQAB","n":""#, "_", r#""}]}"#),
+        ),
+        (
+            "a long kid of escapes",
+            fill(r#"{"keys":[{"kty":"RSA","kid":""#, "\\n", r#""}]}"#),
+        ),
+        (
+            "many members",
+            fill(r#"{"keys":[],"#, r#""":0,"#, r#""":0}"#),
+        ),
+        ("depth", fill("", "[", "")),
+    ]
+}
+
+#[test]
+fn a_key_set_takes_some_times_the_limit_of_a_document() {
+    for (what, document) in expanding() {
+        check(what, TIMES * DOCUMENT_CAP, || {
+            drop(KeySet::from_json(document.as_bytes()))
+        });
+    }
+}
+
+/// A verifier that finds its issuer's metadata, and nothing else, at a network that answers so.
+fn discover(document: String) -> (Verifier, tokio::runtime::Runtime) {
+    let network = ScriptedFetch::new();
+    network.answer(
+        "https://id.example.com/.well-known/openid-configuration",
+        Ok(FetchResponse::document(document)),
+    );
+    let issuer = Issuer::discover("https://id.example.com", Audience::of(AUDIENCE));
+    let verifier = Verifier::builder()
+        .issuer(issuer)
+        .fetch(network)
+        .build()
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    (verifier, runtime)
+}
+
+#[test]
+fn metadata_takes_some_times_the_limit_of_a_document() {
+    for (what, document) in expanding() {
+        let (verifier, runtime) = discover(document);
+        check(what, TIMES * DOCUMENT_CAP, || {
+            assert!(runtime.block_on(verifier.warm_up()).is_err())
+        });
+    }
+}
+
+/// The network has the document already and hands out a copy; nothing is made of it.
+#[test]
+fn a_document_that_is_too_large_takes_no_more_than_itself() {
+    let bytes = 32 * DOCUMENT_CAP;
+    let (verifier, runtime) = discover("[0,".repeat(bytes / 3));
+    check("32 times the limit", bytes + 64 * 1024, || {
+        let error = runtime.block_on(verifier.warm_up()).unwrap_err();
+        let kinds: Vec<_> = error.failures().map(|(_, error)| error.kind()).collect();
+        assert_eq!(kinds, [FetchErrorKind::TooLarge]);
+    });
+}
