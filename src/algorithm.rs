@@ -15,7 +15,8 @@ use std::str::FromStr;
 /// # Security
 ///
 /// `none` and the HMAC family are not members, on purpose: a verifier that holds only public keys
-/// has no use for them, and most forged tokens of the last ten years needed one of the two.
+/// has no use for them, and most forged tokens of the last ten years needed one of the two. An issuer that
+/// signs with HS256 has to sign with a key pair instead: whoever can check an HMAC can forge one.
 ///
 /// An ECDSA signature has a twin that holds as well (`n - s` in place of `s`), which RFC 7518 §3.4 does not
 /// rule out and real issuers send. Whoever holds a token can write it in a second way, so neither its text

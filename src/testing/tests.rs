@@ -10,7 +10,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
-use super::{Endpoint, Fault, RequestCounts, TestIssuer};
+use super::{Endpoint, Fault, RequestCounts, TestIssuer, level};
 use crate::algorithm::Algorithm;
 
 const DOCUMENTS: [Endpoint; 3] = [
@@ -459,4 +459,10 @@ async fn a_panicking_test_keeps_its_own_message() {
         raised.unwrap_err().downcast_ref::<&str>(),
         Some(&"the test's own")
     );
+}
+
+#[test]
+fn what_nobody_verified_is_a_warning_in_a_release_build() {
+    assert_eq!(level(false), tracing::Level::WARN);
+    assert_eq!(level(true), tracing::Level::DEBUG);
 }

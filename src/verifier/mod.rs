@@ -101,7 +101,8 @@ impl Verifier {
     /// without one; otherwise the same as [`verify`](Self::verify).
     ///
     /// Where `verify` would wait this refuses with `key_not_cached`, and asks for a fetch in the
-    /// background: on the current tokio runtime, or on that of the last asynchronous call.
+    /// background: on the current tokio runtime, or on that of the last asynchronous call. A program
+    /// that has had neither fetches nothing: call `warm_up().await` once.
     ///
     /// # Errors
     ///

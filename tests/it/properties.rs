@@ -4,6 +4,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis::testing::{AUDIENCE, TestIssuer, TokenBuilder, VirtualClock};
 use portcullis::{
     Algorithm, Audience, BearerToken, Issuer, KeySet, Verifier, VerifyError, verify_jws,
@@ -143,6 +145,62 @@ fn changed(token: TokenBuilder, change: &Change) -> String {
             token.insert_str(place(&token, at), text);
             token
         }
+    }
+}
+
+/// JSON with a few bytes changed, cut out or put in, and then really signed.
+#[tokio::test]
+async fn no_nearly_right_json_makes_anything_panic() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let verifier = Verifier::new(fixed(&issuer)).unwrap();
+    let good = issuer.token().sign();
+    let part = |number| {
+        let part = good.split('.').nth(number).unwrap();
+        BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()
+    };
+    let (header, payload) = (part(0), part(1));
+    let byte = prop_oneof![
+        any::<u8>(),
+        prop::sample::select(&b"{}[],:\"\\ue0-.+\0"[..])
+    ];
+    let edit = (
+        any::<Index>(),
+        0..4_usize,
+        prop::collection::vec(byte, 0..3),
+    );
+    let edits = prop::collection::vec(edit, 1..4);
+    let reasons = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    check(&(any::<bool>(), edits), |(in_header, edits)| {
+        let mut json = if in_header {
+            header.clone()
+        } else {
+            payload.clone()
+        };
+        for (at, cut, put) in edits {
+            let at = at.index(json.len() + 1);
+            let end = json.len().min(at + cut);
+            json.splice(at..end, put);
+        }
+        let token = match in_header {
+            true => issuer.token().raw_header(json),
+            false => issuer.token().raw_payload(json),
+        };
+        let token = token.sign();
+        let verdict = verify_now(&verifier, &token);
+        prop_assert_eq!(verdict, verify(&verifier, &token));
+        reasons.borrow_mut().insert(verdict);
+        Ok(())
+    });
+    // They get past the parser often enough to come to everything behind it.
+    let reasons = reasons.into_inner();
+    for reason in [
+        "accepted",
+        "malformed",
+        "unknown_key",
+        "untrusted_issuer",
+        "missing_claim",
+    ] {
+        assert!(reasons.contains(reason), "{reason}: {reasons:?}");
     }
 }
 
@@ -312,12 +370,25 @@ async fn acceptance_follows_time_and_leeway_and_nothing_else() {
     };
     let leeways = [0, 1, 30, 300];
     let verifiers = leeways.map(with);
-    let near = || NOW - 400..NOW + 400;
+    // Half of the times are where a rule ends, for one of the leeways.
+    let near = || {
+        let edge = (
+            prop::sample::select(leeways.to_vec()),
+            -1..=1_i64,
+            any::<bool>(),
+        );
+        let edge = edge.prop_map(|(leeway, off, before)| {
+            let leeway = i64::try_from(leeway).unwrap();
+            NOW + off + if before { -leeway } else { leeway }
+        });
+        prop_oneof![NOW - 400..NOW + 400, edge]
+    };
+    let now = prop_oneof![Just(NOW), NOW - 400..NOW + 400];
     let times = (
         near(),
         prop::option::of(near()),
         prop::option::of(near()),
-        near(),
+        now,
     );
     check(&times, |(exp, nbf, iat, now)| {
         let mut token = issuer.token().claim("exp", exp).without_claim("iat");

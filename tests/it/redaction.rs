@@ -11,7 +11,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis::testing::{AUDIENCE, ScriptedFetch};
 use portcullis::{
     Algorithm, Audience, BearerToken, Event, FetchError, FetchErrorKind, FetchResponse, Issuer,
-    KeySet, Observer, Verifier, verify_jws,
+    KeySet, Observer, VerifiedJws, Verifier, verify_jws,
 };
 use serde_json::{Value, json};
 use tracing::Level;
@@ -344,7 +344,28 @@ fn nothing_of_wycheproofs_tokens_is_shown() {
 fn a_verified_token_keeps_its_claims_to_itself() {
     let target = Target::shared();
     let token = target.token().subject(MARK).scope(MARK).claim("acr", MARK);
-    let token = token.claim("act", json!({ "sub": MARK })).sign();
+    let token = token.claim("act", json!({ "sub": MARK }));
+    // What a header says of itself is shown, once it is verified, and always escaped.
+    let evil = "a\r\nb\u{1b}[31m\u{202e}";
+    let dressed = token.clone().key_id(evil).token_type(evil).sign();
+    let keys = target.issuer.jwks().replace(r#""kid":""#, r#""was":""#);
+    let keys = KeySet::from_json(keys.as_bytes()).unwrap();
+    let mut named: Value = serde_json::from_str(&target.issuer.jwks()).unwrap();
+    for key in named["keys"].as_array_mut().unwrap() {
+        key["kid"] = evil.into();
+    }
+    let named = KeySet::from_json(named.to_string().as_bytes()).unwrap();
+    for (token, keys) in [
+        (dressed, &named),
+        (token.clone().without_key_id().sign(), &keys),
+    ] {
+        let jws = verify_jws(&token, keys, Algorithm::ALL).unwrap();
+        let shown = format!("{} {:?}", debugged(&jws), jws.header());
+        assert!(!shown.contains(MARK), "{shown}");
+        assert!(!shown.contains(['\r', '\u{1b}', '\u{202e}']), "{shown:?}");
+        assert!(!format!("{:?}", jws.header()).contains('\n'), "{shown:?}");
+    }
+    let token = token.sign();
     let verified = target.verifier.verify_now(&token).unwrap();
     let shown = format!(
         "{verified:?} {verified:#?} {:?} {:?}",
@@ -356,6 +377,11 @@ fn a_verified_token_keeps_its_claims_to_itself() {
     for text in said(&error) {
         assert!(!text.contains(MARK), "{text}");
     }
+}
+
+/// A verified JWS as a developer prints it.
+fn debugged(jws: &VerifiedJws) -> String {
+    format!("{jws:?} {jws:#?}")
 }
 
 /// What the other tests trust: that a leak is found.

@@ -209,6 +209,18 @@ async fn h4_a_path_without_its_slash_is_not_served() {
     }
     let calls = server.calls.load(Ordering::Relaxed);
     assert_eq!(calls, 0, "no method was found by a path like these");
+    // The same frames with a good path are a call.
+    let fields = [
+        (":method", "POST".to_owned()),
+        (":scheme", "http".to_owned()),
+        (":authority", "api.test".to_owned()),
+        (":path", "/test.Caller/Name".to_owned()),
+        ("content-type", "application/grpc".to_owned()),
+        ("te", "trailers".to_owned()),
+        ("authorization", format!("Bearer {good}")),
+    ];
+    exchange(server.address, &fields).await;
+    assert_eq!(server.calls.load(Ordering::Relaxed), 1);
 }
 
 /// Sends one request in frames of HTTP/2, and waits for the kind of frame that ends it.
