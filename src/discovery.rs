@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jwks_uri_that_may_not_be_fetched_is_refused() {
+    fn f7_a_jwks_uri_that_may_not_be_fetched_is_refused() {
         for jwks_uri in [
             "http://id.example/keys",
             "http://127.0.0.1/keys",

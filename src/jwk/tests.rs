@@ -411,7 +411,7 @@ fn weak_rsa_keys_are_skipped() {
 }
 
 #[test]
-fn coordinates_are_as_long_as_the_field() {
+fn a6_coordinates_are_as_long_as_the_field() {
     let y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
     check(
         with(ec(), json!({"y": format!("AA{y}")})),

@@ -37,7 +37,7 @@ async fn a_fetch_outlives_the_caller_that_started_it() {
 }
 
 #[tokio::test]
-async fn a_thousand_callers_cause_one_fetch() {
+async fn f11_a_thousand_callers_cause_one_fetch() {
     let issuer = TestIssuer::start().await.unwrap();
     let verifier = verifier(&issuer);
     let token = issuer.token().sign();

@@ -113,7 +113,7 @@ async fn metadata_is_read_once_an_hour_and_keys_more_often() {
 }
 
 #[tokio::test]
-async fn a_moved_address_is_followed_and_the_old_one_never_asked_again() {
+async fn n6_a_moved_address_is_followed_and_the_old_one_never_asked_again() {
     let scene = Scene::set().await;
     scene.issuer.rotate();
     scene.publish(SECOND);

@@ -87,7 +87,7 @@ async fn the_second_address_is_not_asked_while_the_first_answers() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_key_is_not_revived() {
+async fn n8_a_withdrawn_key_is_not_revived() {
     let scene = set().await;
     let (withdrawn, published_first) = (scene.token().sign(), scene.issuer.jwks());
     assert_eq!(scene.verify(&withdrawn).await, "accepted");

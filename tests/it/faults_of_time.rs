@@ -95,7 +95,7 @@ async fn intervals_end_though_the_wall_clock_is_set_back() {
 }
 
 #[tokio::test]
-async fn a_machine_that_slept_for_a_day_asks_before_it_trusts() {
+async fn f12_a_machine_that_slept_for_a_day_asks_before_it_trusts() {
     let scene = Scene::set().await;
     let withdrawn = scene.token().sign();
     assert_eq!(scene.verify(&withdrawn).await, "accepted");
@@ -181,7 +181,7 @@ async fn an_outage_that_hangs_makes_nobody_wait_either() {
 }
 
 #[tokio::test]
-async fn between_23_59_and_24_01_the_outage_becomes_one_for_everybody() {
+async fn f4_between_23_59_and_24_01_the_outage_becomes_one_for_everybody() {
     for (seconds, expected) in [
         (DAY - 60, "accepted"),
         (DAY - 1, "accepted"),
@@ -216,7 +216,7 @@ async fn an_idle_service_refuses_a_withdrawn_key_at_its_first_request() {
 }
 
 #[tokio::test]
-async fn with_steady_use_a_withdrawn_key_is_refused_within_the_stated_bound() {
+async fn f2_with_steady_use_a_withdrawn_key_is_refused_within_the_stated_bound() {
     // Nobody sends an unknown key: only the schedule tells. 0.9 of ten minutes, and an hour.
     let scene = Scene::set().await;
     let withdrawn = scene.token().sign();

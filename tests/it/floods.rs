@@ -187,7 +187,7 @@ async fn with(name: &str, mood: Mood) -> (Scene, Option<String>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_in_a_second_are_one_fetch_and_few_wait_and_not_for_long() {
+async fn f1_ten_thousand_in_a_second_are_one_fetch_and_few_wait_and_not_for_long() {
     for (name, mood, expected) in ISSUERS {
         let (scene, good) = with(name, mood).await;
         let before = scene.fetches();
@@ -346,7 +346,7 @@ async fn callers_beyond_the_limit_are_turned_away_and_may_come_back() {
 /// In a process of its own, since the memory of this one is that of every test.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_million_invented_key_ids_leave_memory_where_it_is() {
+fn f9_a_million_invented_key_ids_leave_memory_where_it_is() {
     const CHILD: &str = "PORTCULLIS_MEMORY_CHILD";
     const NAME: &str = "floods::a_million_invented_key_ids_leave_memory_where_it_is";
     if std::env::var_os(CHILD).is_some() {

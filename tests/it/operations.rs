@@ -409,7 +409,7 @@ async fn events_come_in_the_order_of_what_happens() {
 }
 
 #[tokio::test]
-async fn a_bad_signature_is_doubted_in_the_background_once_in_five_minutes() {
+async fn f3_a_bad_signature_is_doubted_in_the_background_once_in_five_minutes() {
     let (scene, events) = recorded().await;
     assert_eq!(scene.good().await, "accepted");
     scene.pass(60);

@@ -82,7 +82,7 @@ async fn a_hanging_issuer_is_given_five_seconds() {
 }
 
 #[tokio::test]
-async fn metadata_of_another_issuer_is_refused() {
+async fn e6_metadata_of_another_issuer_is_refused() {
     let issuer = TestIssuer::start().await.unwrap();
     let verifier = verifier(&issuer);
     issuer.fail_with(Fault::WrongIssuer);

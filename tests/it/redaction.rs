@@ -202,7 +202,7 @@ impl Secrets {
 }
 
 #[tokio::test]
-async fn nothing_of_a_refused_token_is_shown_anywhere() {
+async fn h9_nothing_of_a_refused_token_is_shown_anywhere() {
     let target = Target::shared();
     let (log, _guard) = Log::start(Level::TRACE);
     #[cfg(feature = "metrics")]

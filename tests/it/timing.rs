@@ -187,7 +187,7 @@ async fn a_suspended_machine_does_not_think_its_keys_are_young() {
 }
 
 #[tokio::test]
-async fn a_wall_clock_set_back_keeps_keys_as_old_as_they_are() {
+async fn e9_a_wall_clock_set_back_keeps_keys_as_old_as_they_are() {
     let scene = Scene::set().await;
     assert_eq!(scene.verify().await, "accepted");
     scene.clock.advance(Duration::from_secs(601));

@@ -243,7 +243,7 @@ fn every_file_is_run() {
 }
 
 #[test]
-fn ecdsa() {
+fn a10_ecdsa() {
     let Some(mut suite) = Suite::of("ECDSA") else {
         return;
     };
@@ -276,7 +276,7 @@ fn ed25519_under_both_names() {
 }
 
 #[test]
-fn rsa_pkcs1() {
+fn b4_rsa_pkcs1() {
     let Some(mut suite) = Suite::of("RSA PKCS#1 v1.5") else {
         return;
     };
@@ -299,7 +299,7 @@ fn rsa_pss() {
 
 /// RFC 7518 §3.5: the salt is as long as the digest, and the mask uses the same digest.
 #[test]
-fn rsa_pss_of_other_parameters_is_refused() {
+fn b5_rsa_pss_of_other_parameters_is_refused() {
     let Some(mut suite) = Suite::of("RSA PSS of other parameters") else {
         return;
     };
