@@ -71,8 +71,12 @@ fn code_unit(escape: &str) -> Option<(u16, &str)> {
     Some((u16::from_str_radix(digits, 16).ok()?, after))
 }
 
-/// Whether lists and objects of this JSON text stand in each other deeper than this. Needs no stack.
+/// Whether lists and objects of this JSON value stand in each other deeper than this. Needs no stack, and
+/// does not read through a text.
 pub(crate) fn is_deeper_than(json: &str, most: usize) -> bool {
+    if !json.trim_ascii_start().starts_with(['[', '{']) {
+        return false;
+    }
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);
     json.bytes().any(|byte| {
         match byte {
@@ -180,7 +184,9 @@ mod tests {
     #[test]
     fn depth_counts_what_is_open_at_the_same_time() {
         check_depth("1", 0);
+        check_depth(r#""[[[""#, 0);
         check_depth("[]", 1);
+        check_depth(" [[]]", 2);
         check_depth(r#"[[],{},[1],{"a":2}]"#, 2);
         check_depth(r#"{"a":[{"b":[]}]}"#, 4);
         check_depth(r#"["[[[[", "\"[[\\", {"]}":"\\"}]"#, 2);
