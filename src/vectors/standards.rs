@@ -160,7 +160,7 @@ fn compact_signatures() {
         .map(|(code, names)| (*code, &**names))
         .collect();
     assert_eq!(found, expected);
-    tally.report(examples.len());
+    tally.report(37);
 }
 
 /// JSON serializations, and all that is encrypted: among these CVE-2023-50967, a header that asks for
@@ -199,7 +199,7 @@ fn what_is_no_compact_jws_is_malformed() {
         tally.judge(name, true, false, Some("compact JWS only"));
     }
     assert_eq!(texts.len(), 111);
-    tally.report(texts.len());
+    tally.report(111);
 }
 
 #[test]
@@ -292,7 +292,7 @@ fn ml_dsa() {
         tally.judge(file.display(), true, code == "accepted", rule);
     }
     assert_eq!(files.len(), 9);
-    tally.report(files.len());
+    tally.report(9);
 }
 
 const LATCHSET: &str = "latchset-jose/tests/vectors";
