@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::{Audience, Claim, NumericDate, RegisteredClaims, VerifiedJwt};
 use crate::error::{Malformation, VerifyError};
+use crate::jwk::VerificationKey;
 use crate::jws::Header;
 use crate::token::VerifiedToken;
 
@@ -81,6 +82,8 @@ pub(crate) struct AcceptedJwt {
     pub(crate) payload: Box<str>,
     pub(crate) claims: RegisteredClaims,
     pub(crate) expires_at: NumericDate,
+    /// The key that made the signature; none for what a test asserts.
+    pub(crate) key: Option<Arc<VerificationKey>>,
     _made_here: (),
 }
 
@@ -92,7 +95,7 @@ impl Validation {
         now: SystemTime,
     ) -> Result<VerifiedToken, VerifyError> {
         let VerifiedJwt { jws, claims } = jwt;
-        let header = jws.header().clone();
+        let (header, key) = (jws.header().clone(), Arc::clone(jws.key()));
         let payload = String::from_utf8(jws.into_payload())
             .map_err(|_| VerifyError::Malformed(Malformation::Claims))?
             .into_boxed_str();
@@ -127,8 +130,16 @@ impl Validation {
             payload,
             claims,
             expires_at,
+            key: Some(key),
             _made_here: (),
         }))
+    }
+
+    /// Whether a token that these rules accepted before is acceptable at this moment, too: all they
+    /// hold it to but time stays as it was.
+    pub(crate) fn still_accepts(&self, jwt: &AcceptedJwt, now: SystemTime) -> bool {
+        let now = NumericDate::from_system_time(now);
+        self.check_times(&jwt.claims, jwt.expires_at, now).is_ok()
     }
 
     fn refuses_other_kinds(&self) -> bool {
@@ -237,6 +248,7 @@ impl AcceptedJwt {
             payload,
             claims,
             expires_at,
+            key: None,
             _made_here: (),
         })
     }

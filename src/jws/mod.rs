@@ -9,8 +9,10 @@ mod header;
 pub use header::Header;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Malformation, VerifyError};
+use crate::jwk::VerificationKey;
 use crate::key_set::Candidates;
 
 /// A parsed token of which nothing has been verified. Its payload cannot be read.
@@ -51,7 +53,7 @@ impl<'a> CompactJws<'a> {
 
     /// The one place that makes a [`VerifiedJws`].
     pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJws, VerifyError> {
-        candidates.verify(
+        let key = candidates.verify(
             self.header.algorithm(),
             self.signing_input.as_bytes(),
             &self.signature,
@@ -59,6 +61,7 @@ impl<'a> CompactJws<'a> {
         Ok(VerifiedJws {
             header: self.header,
             payload: self.payload,
+            key: Arc::clone(key),
         })
     }
 }
@@ -73,6 +76,7 @@ impl<'a> CompactJws<'a> {
 pub struct VerifiedJws {
     header: Header,
     payload: Vec<u8>,
+    key: Arc<VerificationKey>,
 }
 
 impl VerifiedJws {
@@ -86,6 +90,11 @@ impl VerifiedJws {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// The key that made the signature.
+    pub(crate) fn key(&self) -> &Arc<VerificationKey> {
+        &self.key
     }
 
     /// The bytes that were signed, decoded, without a copy.

@@ -7,14 +7,14 @@ use crate::error::VerifyError;
 use crate::jwk::VerificationKey;
 
 /// The few keys that a header may have been signed with; at least one.
-pub(crate) struct Candidates<'k>(pub(super) [Option<&'k VerificationKey>; MAX_CANDIDATES]);
+pub(crate) struct Candidates<'k>(pub(super) [Option<&'k Arc<VerificationKey>>; MAX_CANDIDATES]);
 
 impl<'k> Candidates<'k> {
     pub(super) fn of(
         keys: impl Iterator<Item = &'k Arc<VerificationKey>>,
         if_none: VerifyError,
     ) -> Result<Self, VerifyError> {
-        let mut keys = keys.map(|key| &**key).fuse();
+        let mut keys = keys.fuse();
         let candidates = std::array::from_fn(|_| keys.next());
         match (candidates.first(), keys.next()) {
             (Some(None), _) => Err(if_none),
@@ -30,6 +30,13 @@ impl<'k> Candidates<'k> {
         Self(std::array::from_fn(|_| all.next()))
     }
 
+    /// Whether this very key is among them, parsed then or anew.
+    #[cfg(feature = "remote")]
+    pub(crate) fn have_material_of(&self, key: &Arc<VerificationKey>) -> bool {
+        let mut candidates = self.0.iter().copied().flatten();
+        candidates.any(|candidate| Arc::ptr_eq(candidate, key) || candidate.has_material_of(key))
+    }
+
     /// The first candidate that made the signature.
     ///
     /// # Errors
@@ -40,7 +47,7 @@ impl<'k> Candidates<'k> {
         algorithm: Algorithm,
         signing_input: &[u8],
         signature: &[u8],
-    ) -> Result<&'k VerificationKey, VerifyError> {
+    ) -> Result<&'k Arc<VerificationKey>, VerifyError> {
         let mut candidates = self.0.iter().copied().flatten();
         candidates
             .find(|key| key.verify(algorithm, signing_input, signature).is_ok())

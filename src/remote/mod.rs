@@ -23,6 +23,7 @@ use crate::clock::{Clock, Now};
 use crate::error::{FetchError, FetchErrorKind, VerifyError};
 use crate::event::{Event, Events};
 use crate::fetch::{Fetch, FetchUrl};
+use crate::jwk::VerificationKey;
 use crate::jws::Header;
 use crate::key_set::{Candidates, KeySet};
 pub(crate) use freshness::History;
@@ -187,6 +188,26 @@ impl RemoteKeySet {
         {
             self.request_refresh(Reason::BadSignature);
         }
+    }
+
+    /// Whether a token that this key verified before would be verified by it now, without waiting. As
+    /// much a use of keys as verifying it again.
+    pub(crate) fn still_serves(
+        &self,
+        key: &Arc<VerificationKey>,
+        header: &Header,
+        now: Now,
+    ) -> bool {
+        let Ok(snapshot) = self.current(now, None) else {
+            return false;
+        };
+        let serves = snapshot
+            .candidates(header)
+            .is_ok_and(|candidates| candidates.have_material_of(key));
+        if serves {
+            self.refresh_if_due(&snapshot);
+        }
+        serves
     }
 
     /// What a request is to do about a key that is not in its snapshot. Starts no scheduled fetch:

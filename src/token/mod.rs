@@ -72,6 +72,11 @@ impl VerifiedToken {
         }))
     }
 
+    /// The proof it was made from.
+    pub(crate) fn proof(&self) -> &AcceptedJwt {
+        &self.0.jwt
+    }
+
     /// `sub`: whom the token speaks for; never empty. Unique only together with [`issuer`](Self::issuer)
     /// ([RFC 7519 §4.1.2](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.2)).
     #[must_use]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cache::{DEFAULT_CACHE_BYTES, VerifiedTokens};
 use super::trusted::{IssuerKeys, TrustedIssuer, TrustedIssuers};
 use super::{Inner, Verifier};
 use crate::claims::{Accepted, MAX_LEEWAY, TokenType, Validation};
@@ -38,10 +39,10 @@ use crate::{
 ///     .build()?;
 /// # Ok(()) }
 /// ```
-#[derive(Default)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct VerifierBuilder {
     issuers: Vec<Issuer>,
+    token_cache_bytes: u64,
     clock: Option<Arc<dyn Clock>>,
     #[cfg(feature = "remote")]
     fetch: Option<Arc<dyn Fetch>>,
@@ -49,6 +50,22 @@ pub struct VerifierBuilder {
     configure: Option<Configure>,
     #[cfg(feature = "remote")]
     events: Events,
+}
+
+impl Default for VerifierBuilder {
+    fn default() -> Self {
+        Self {
+            issuers: Vec::new(),
+            token_cache_bytes: DEFAULT_CACHE_BYTES,
+            clock: None,
+            #[cfg(feature = "remote")]
+            fetch: None,
+            #[cfg(feature = "remote")]
+            configure: None,
+            #[cfg(feature = "remote")]
+            events: Events::default(),
+        }
+    }
 }
 
 impl fmt::Debug for VerifierBuilder {
@@ -69,6 +86,20 @@ impl VerifierBuilder {
     /// Reads time from here. Default: [`SystemClock`].
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// How much memory tokens that were verified before may take, so that the next request with the
+    /// same token costs no signature check. Default: 8 MiB, which is some 3,000 usual tokens; 0 keeps
+    /// none. Which ones stay when it is full is decided by how often they are used.
+    ///
+    /// # Security
+    ///
+    /// A remembered token is accepted when verifying it anew would: the same bytes, by the same
+    /// verifier, under a key that still serves, with `exp`, `nbf`, `iat` and
+    /// [`Issuer::max_token_age`] held against the time of now. A refusal is not remembered.
+    pub fn token_cache_bytes(mut self, bytes: u64) -> Self {
+        self.token_cache_bytes = bytes;
         self
     }
 
@@ -178,6 +209,7 @@ impl VerifierBuilder {
                 }
             };
             issuers.push(TrustedIssuer {
+                place: issuers.len(),
                 keys,
                 algorithms: issuer.algorithms,
                 validation: Validation {
@@ -193,6 +225,7 @@ impl VerifierBuilder {
         Ok(Verifier(Arc::new(Inner {
             issuers: TrustedIssuers::new(issuers),
             clock,
+            verified: VerifiedTokens::new(self.token_cache_bytes),
         })))
     }
 }

@@ -1,6 +1,7 @@
 //! The crossing: a token meets its issuer's keys.
 
 mod builder;
+mod cache;
 #[cfg(feature = "remote")]
 mod operations;
 mod status;
@@ -25,6 +26,7 @@ use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::{Fetched, Reason, RemoteKeySet};
 use crate::token::VerifiedToken;
+use cache::VerifiedTokens;
 use trusted::TrustedIssuers;
 
 /// Verifies access tokens of the issuers it was built for. Cheap to clone; share one.
@@ -52,6 +54,7 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     issuers: TrustedIssuers,
     clock: Arc<dyn Clock>,
+    verified: VerifiedTokens,
 }
 
 impl Verifier {
@@ -133,13 +136,18 @@ impl Verifier {
 
     /// The pipeline, a line a stage. `waited` is what a fetch came to that this call has waited for.
     fn evaluate(&self, token: &str, waited: Waited<'_>) -> Result<VerifiedToken, Stop<'_>> {
+        let now = self.0.clock.now();
+        if let Some(verified) = self.0.verified.get(token, &self.0.issuers, now) {
+            return Ok(verified); // the same bytes as before, and all that can change checked anew
+        }
         let jws = CompactJws::parse(token)?; // limits, syntax, crit: before any crypto or network
         let jwt = UnverifiedJwt::parse(jws)?; // claims are read here and readable nowhere
         let issuer = self.0.issuers.trusted(&jwt.unverified_issuer()?)?; // a foreign token costs no fetch
         issuer.allow(jwt.header().algorithm())?; // configuration chooses, the header must agree
-        let now = self.0.clock.now();
         let jwt = issuer.verify(jwt, now, waited)?; // from here on: signed
-        Ok(issuer.validate(jwt, now)?) // from here on: acceptable, here and now
+        let verified = issuer.validate(jwt, now)?; // from here on: acceptable, here and now
+        self.0.verified.insert(token, &verified, issuer);
+        Ok(verified)
     }
 
     /// What can be said of a token without waiting, for callers that must not await on their hot path.

@@ -23,6 +23,8 @@ pub(super) struct TrustedIssuers {
 
 /// One issuer: its keys, and what its tokens are held to.
 pub(super) struct TrustedIssuer {
+    /// Its place in the order configured.
+    pub(super) place: usize,
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) keys: IssuerKeys,
     pub(super) validation: Validation,
@@ -53,6 +55,11 @@ impl TrustedIssuers {
             .look_up(&self.by_name)
             .map(AsRef::as_ref)
             .ok_or(VerifyError::UntrustedIssuer)
+    }
+
+    /// The issuer at this place.
+    pub(super) fn at(&self, place: usize) -> Option<&TrustedIssuer> {
+        self.in_order.get(place).map(AsRef::as_ref)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
@@ -105,6 +112,19 @@ impl TrustedIssuer {
         now: Now,
     ) -> Result<VerifiedToken, VerifyError> {
         self.validation.validate(jwt, now.wall)
+    }
+
+    /// Whether a token that was accepted before would be accepted now: its key still serves, and
+    /// its times hold. All else that it was held to cannot change.
+    pub(super) fn still_accepts(&self, token: &VerifiedToken, now: Now) -> bool {
+        let jwt = token.proof();
+        let key_serves = match (&self.keys, &jwt.key) {
+            (_, None) => false,
+            (IssuerKeys::Fixed(_), Some(_)) => true,
+            #[cfg(feature = "remote")]
+            (IssuerKeys::Remote(keys), Some(key)) => keys.still_serves(key, &jwt.header, now),
+        };
+        key_serves && self.validation.still_accepts(jwt, now.wall)
     }
 
     #[cfg(feature = "remote")]
