@@ -37,4 +37,5 @@ mod rotations;
 mod support;
 mod threat_model;
 mod timing;
+mod token_cache;
 mod unknown_keys;

@@ -1,0 +1,294 @@
+//! A token that was verified before is accepted when verifying it anew would, and only then.
+
+use std::cell::Cell;
+use std::time::{Duration, UNIX_EPOCH};
+
+use portcullis::testing::{AUDIENCE, ScriptedFetch, TestIssuer, VirtualClock};
+use portcullis::{Audience, Clock as _, FetchResponse, Issuer, KeyRefresh, KeyState, Verifier};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRng, TestRunner};
+
+use crate::support::{KEYS, Scene, failure, reason, settle};
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+
+#[tokio::test]
+async fn a_withdrawn_key_is_refused_at_its_bound_however_steady_the_hits() {
+    let scene = Scene::set().await;
+    let token = scene.token().sign();
+    assert_eq!(scene.verify(&token).await, "accepted");
+    scene.rotate();
+    // The keys are fresh for 10 min and asked anew at 9 at the latest; the grace is an hour from then.
+    let mut minutes = 0;
+    while scene.verify(&token).await == "accepted" {
+        scene.pass(60);
+        settle().await;
+        minutes += 1;
+    }
+    assert!((60..=70).contains(&minutes), "{minutes} min");
+    assert_eq!(scene.verify(&token).await, "unknown_key");
+}
+
+#[tokio::test]
+async fn an_operator_ends_what_is_remembered_with_the_grace() {
+    let scene = Scene::set().await;
+    let token = scene.token().sign();
+    assert_eq!(scene.verify(&token).await, "accepted");
+    scene.rotate();
+    scene.verifier.refresh_now().await.unwrap();
+    assert_eq!(scene.verify(&token).await, "unknown_key");
+}
+
+#[tokio::test]
+async fn a_key_replaced_under_its_name_ends_what_it_verified() {
+    let scene = Scene::set().await;
+    let token = scene.token().sign();
+    assert_eq!(scene.verify(&token).await, "accepted");
+    scene.issuer.replace_keys();
+    scene.publish();
+    scene.verifier.refresh_now().await.unwrap();
+    assert_eq!(scene.verify(&token).await, "invalid_signature");
+}
+
+#[tokio::test]
+async fn time_is_held_against_now_on_every_hit() {
+    let scene = Scene::with(|issuer| issuer.leeway(Duration::ZERO)).await;
+    let now = 1_800_000_000;
+    let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+    let token = scene
+        .token()
+        .issued_at(at(now))
+        .not_before(at(now))
+        .expires_at(at(now + 60));
+    let token = token.sign();
+    for (seconds, expected) in [
+        (now, "accepted"),
+        (now + 59, "accepted"),
+        (now + 60, "expired"),
+        (now + 59, "accepted"),
+        (now - 1, "not_yet_valid"),
+        (now, "accepted"),
+    ] {
+        scene.clock.set_wall(at(seconds));
+        assert_eq!(scene.verify(&token).await, expected, "{seconds}");
+    }
+}
+
+#[tokio::test]
+async fn a_maximum_age_is_held_against_now_on_every_hit() {
+    let minute = Duration::from_secs(60);
+    let scene = Scene::with(|issuer| issuer.leeway(Duration::ZERO).max_token_age(minute)).await;
+    let token = scene.token().sign();
+    for (seconds, expected) in [(0, "accepted"), (60, "accepted"), (1, "too_old")] {
+        scene.pass(seconds);
+        assert_eq!(scene.verify(&token).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn what_one_verifier_remembers_is_nothing_to_another() {
+    let issuer = TestIssuer::start().await.unwrap();
+    let verifier = |audience| {
+        let issuer = Issuer::discover(issuer.issuer(), Audience::of(audience));
+        Verifier::new(issuer).unwrap()
+    };
+    let (here, elsewhere) = (verifier(AUDIENCE), verifier("elsewhere"));
+    let token = issuer.token().sign();
+    for _ in 0..3 {
+        assert_eq!(reason(&here.verify(&token).await), "accepted");
+        let outcome = elsewhere.verify(&token).await;
+        assert_eq!(reason(&outcome), "audience_mismatch");
+    }
+}
+
+/// The end of a token is what finds it, and all of it is compared.
+#[tokio::test]
+async fn a_token_that_ends_like_a_remembered_one_is_another() {
+    let scene = Scene::set().await;
+    let token = scene.token().sign();
+    assert_eq!(scene.verify(&token).await, "accepted");
+    let (_, signature) = token.rsplit_once('.').unwrap();
+    let other = scene.token().subject("mallory").sign();
+    let (signing_input, _) = other.rsplit_once('.').unwrap();
+    let spliced = format!("{signing_input}.{signature}");
+    assert_eq!(scene.verify(&spliced).await, "invalid_signature");
+    for at in 0..token.len() - 1 {
+        let mut changed = token.clone();
+        let other = if &token[at..=at] == "A" { "B" } else { "A" };
+        changed.replace_range(at..=at, other);
+        assert_ne!(scene.verify(&changed).await, "accepted", "{at}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_remembered() {
+    let scene = Scene::set().await;
+    assert_eq!(scene.good().await, "accepted");
+    scene.issuer.rotate();
+    let token = scene.token().sign();
+    assert_eq!(scene.verify(&token).await, "unknown_key");
+    scene.publish();
+    scene.pass(20);
+    assert_eq!(scene.verify(&token).await, "accepted");
+}
+
+#[tokio::test]
+async fn a_hit_is_a_use_of_the_keys() {
+    let scene = Scene::set().await;
+    let token = scene.token().sign();
+    assert_eq!(scene.verify(&token).await, "accepted");
+    for _ in 0..10 {
+        scene.pass(9 * 60);
+        assert_eq!(scene.verify(&token).await, "accepted");
+        settle().await;
+        assert_eq!(scene.status().state(), KeyState::Fresh);
+    }
+    assert_eq!(scene.fetches(), 11);
+}
+
+#[tokio::test]
+async fn in_an_outage_hits_end_with_the_keys() {
+    let scene = Scene::set().await;
+    let token = scene.token().sign();
+    assert_eq!(scene.verify(&token).await, "accepted");
+    scene.go_down();
+    for hour in 1..24 {
+        scene.pass(HOUR);
+        assert_eq!(scene.verify(&token).await, "accepted", "{hour} h");
+        settle().await;
+    }
+    scene.pass(HOUR - 1);
+    assert_eq!(scene.verify(&token).await, "accepted");
+    settle().await;
+    scene.pass(1);
+    assert_eq!(scene.verify(&token).await, "keys_unavailable");
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Verify(usize),
+    Sign(usize),
+    Pass(u64),
+    Back(u64),
+    Rotate,
+    RotateWithOverlap,
+    Replace,
+    Down,
+    Publish,
+    RefreshNow,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let token = 0..TOKENS;
+    prop_oneof![
+        12 => token.clone().prop_map(Step::Verify),
+        2 => token.prop_map(Step::Sign),
+        4 => (0..900_u64).prop_map(Step::Pass),
+        1 => (0..2 * DAY).prop_map(Step::Pass),
+        1 => (0..900_u64).prop_map(Step::Back),
+        1 => Just(Step::Rotate),
+        1 => Just(Step::RotateWithOverlap),
+        1 => Just(Step::Replace),
+        2 => Just(Step::Down),
+        3 => Just(Step::Publish),
+        1 => Just(Step::RefreshNow),
+    ]
+}
+
+const TOKENS: usize = 4;
+
+/// Whatever happens, whoever remembers and who does not give one answer, and ask as often.
+#[test]
+fn remembering_changes_no_verdict_and_no_fetch() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let config = Config {
+        cases: 300,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let random = TestRng::deterministic_rng(Default::default());
+    let steps = prop::collection::vec(step(), 1..60);
+    let hits = Cell::new(0);
+    let outcome = TestRunner::new_with_rng(config, random)
+        .run(&steps, |steps| runtime.block_on(both_agree(&steps, &hits)));
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+    assert!(hits.get() > 1_000, "{} hits", hits.get());
+}
+
+/// One of two that live through the same.
+struct Twin {
+    network: ScriptedFetch,
+    verifier: Verifier,
+}
+
+async fn both_agree(steps: &[Step], hits: &Cell<u32>) -> Result<(), TestCaseError> {
+    let clock = VirtualClock::at_unix(1_800_000_000);
+    let issuer = TestIssuer::start().await.unwrap().with_clock(clock.clone());
+    // Nothing is left to chance, so that both ask at the same time.
+    let hour = Duration::from_secs(HOUR);
+    let rules = KeyRefresh::new().refresh_at(0.8, 0.0).back_off(hour, hour);
+    let twin = |cache_bytes: Option<u64>| {
+        let network = ScriptedFetch::new();
+        let trusted = Issuer::jwks_uri(issuer.issuer(), KEYS, Audience::of(AUDIENCE));
+        let builder = Verifier::builder()
+            .issuer(trusted.key_refresh(rules.clone()))
+            .clock(clock.clone())
+            .fetch(network.clone());
+        let builder = match cache_bytes {
+            Some(bytes) => builder.token_cache_bytes(bytes),
+            None => builder,
+        };
+        let verifier = builder.build().unwrap();
+        Twin { network, verifier }
+    };
+    let twins = [twin(None), twin(Some(0))];
+    let publish = || {
+        for twin in &twins {
+            let document = FetchResponse::document(issuer.jwks());
+            twin.network.answer(KEYS, Ok(document));
+        }
+    };
+    publish();
+    let sign = || issuer.token().expires_in(Duration::from_secs(DAY)).sign();
+    let mut tokens: Vec<_> = (0..TOKENS).map(|_| sign()).collect();
+    for &step in steps {
+        match step {
+            Step::Verify(token) => {
+                let [one, other] = &twins;
+                let verdict = reason(&one.verifier.verify(&tokens[token]).await);
+                let expected = reason(&other.verifier.verify(&tokens[token]).await);
+                prop_assert_eq!(verdict, expected);
+                hits.set(hits.get() + u32::from(verdict == "accepted"));
+            }
+            Step::Sign(token) => tokens[token] = sign(),
+            Step::Pass(seconds) => clock.advance(Duration::from_secs(seconds)),
+            Step::Back(seconds) => {
+                clock.set_wall(clock.now().wall - Duration::from_secs(seconds));
+            }
+            Step::Rotate => issuer.rotate(),
+            Step::RotateWithOverlap => issuer.rotate_with_overlap(),
+            Step::Replace => issuer.replace_keys(),
+            Step::Down => {
+                for twin in &twins {
+                    twin.network.answer(KEYS, failure());
+                }
+            }
+            Step::Publish => publish(),
+            Step::RefreshNow => {
+                for twin in &twins {
+                    drop(twin.verifier.refresh_now().await);
+                }
+            }
+        }
+        settle().await;
+        let [one, other] = twins.each_ref().map(|twin| twin.network.count(KEYS));
+        prop_assert_eq!(one, other);
+    }
+    Ok(())
+}
