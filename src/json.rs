@@ -50,7 +50,9 @@ pub(crate) fn has_duplicates(names: &mut [Cow<'_, str>]) -> bool {
 /// it is found without parsing, at any depth and on no stack.
 pub(crate) fn has_lone_surrogate(json: &str) -> bool {
     let mut rest = json;
-    while let Some((_, escape)) = rest.split_once('\\') {
+    while let Some(escape) =
+        memchr::memchr(b'\\', rest.as_bytes()).and_then(|at| rest.get(at + 1..))
+    {
         rest = match code_unit(escape) {
             Some((0xD800..=0xDBFF, after)) => match after.strip_prefix('\\').and_then(code_unit) {
                 Some((0xDC00..=0xDFFF, after)) => after,

@@ -24,8 +24,22 @@ impl Text {
         }
     }
 
+    /// The same, of a payload in bytes.
+    pub(super) fn get_in<'a>(&'a self, payload: &'a [u8]) -> &'a str {
+        match self {
+            Self::Slice(range) => {
+                let bytes = payload.get(range.clone()).unwrap_or_default();
+                std::str::from_utf8(bytes).unwrap_or_default()
+            }
+            Self::Owned(text) => text,
+        }
+    }
+
     /// Reads a JSON string of the payload.
     fn read(json: &RawValue, payload: &str) -> serde_json::Result<Self> {
+        if let Some(text) = unescaped(json.get()) {
+            return Ok(Self::new(text, payload));
+        }
         Ok(match serde_json::from_str(json.get())? {
             Name(Cow::Borrowed(text)) => Self::new(text, payload),
             Name(Cow::Owned(text)) => Self::Owned(text.into()),
@@ -36,10 +50,18 @@ impl Text {
         let start = text.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
         let range = start..start.wrapping_add(text.len());
         match payload.get(range.clone()) {
-            Some(slice) if slice == text => Self::Slice(range),
+            Some(slice) if std::ptr::eq(slice, text) => Self::Slice(range),
             _ => Self::Owned(text.into()),
         }
     }
+}
+
+/// What stands between the quotes of a JSON string, if that is all there is to it.
+fn unescaped(json: &str) -> Option<&str> {
+    let text = json.strip_prefix('"')?.strip_suffix('"')?;
+    memchr::memchr(b'\\', text.as_bytes())
+        .is_none()
+        .then_some(text)
 }
 
 /// What stands there; whether it should is decided after the signature has been checked.
@@ -58,7 +80,7 @@ impl Value {
     pub(super) fn read(json: &RawValue, payload: &str) -> serde_json::Result<Self> {
         match Kind::of(json) {
             Kind::Text => Text::read(json, payload).map(Self::Text),
-            Kind::Number => serde_json::from_str(json.get()).map(Self::Number),
+            Kind::Number => NumericDate::read(json).map(Self::Number),
             Kind::List => Self::list(json, payload),
             Kind::Object | Kind::Literal => Ok(Self::Other),
         }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::compact::{self, Parts};
 use crate::algorithm::Algorithm;
 use crate::error::{Malformation, VerifyError};
 use crate::json::{Kind, Name};
@@ -17,8 +19,13 @@ use crate::text::Escaped;
 /// # Security
 ///
 /// `jwk`, `jku`, `x5u` and `x5c` are never read: a token does not choose the key it is verified with.
+///
+/// Cheap to clone.
 #[derive(Clone, Eq, PartialEq)]
-pub struct Header {
+pub struct Header(Arc<Inner>);
+
+#[derive(Eq, PartialEq)]
+struct Inner {
     algorithm: Algorithm,
     key_id: Option<Box<str>>,
     token_type: Option<Box<str>>,
@@ -28,19 +35,23 @@ impl Header {
     /// `alg`: the algorithm that verified the token.
     #[must_use]
     pub fn algorithm(&self) -> Algorithm {
-        self.algorithm
+        self.0.algorithm
     }
 
     /// `kid`: an opaque name of a key among those of its issuer, at most 256 bytes.
     #[must_use]
     pub fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        self.0.key_id.as_deref()
     }
 
     /// `typ`, as sent.
     #[must_use]
     pub fn token_type(&self) -> Option<&str> {
-        self.token_type.as_deref()
+        self.0.token_type.as_deref()
+    }
+
+    pub(super) fn decode(parts: &Parts<'_>) -> Result<Self, VerifyError> {
+        Self::parse(&compact::decode(parts.header, compact::MAX_HEADER_BYTES)?)
     }
 
     /// Parses the decoded first part of a token.
@@ -67,28 +78,33 @@ impl Header {
         {
             return Err(VerifyError::TooLarge);
         }
-        Ok(Self {
+        Ok(Self(Arc::new(Inner {
             algorithm,
             key_id: members.kid.map(|kid| kid.into()),
             token_type: members.typ.map(|typ| typ.into()),
-        })
+        })))
+    }
+
+    /// Whether the two are one value, and not only equal.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// A header for claims that a test asserts to be verified.
     #[cfg(feature = "testing")]
     pub(crate) fn asserted() -> Self {
-        Self {
+        Self(Arc::new(Inner {
             algorithm: Algorithm::Es256,
             key_id: None,
             token_type: Some("at+jwt".into()),
-        }
+        }))
     }
 }
 
 impl fmt::Debug for Header {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Header")
-            .field("algorithm", &self.algorithm)
+            .field("algorithm", &self.algorithm())
             .field("key_id", &self.key_id().map(Escaped))
             .field("token_type", &self.token_type().map(Escaped))
             .finish()

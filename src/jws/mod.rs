@@ -5,8 +5,10 @@
 
 mod compact;
 mod header;
+mod known;
 
 pub use header::Header;
+pub(crate) use known::KnownHeaders;
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use crate::error::{Malformation, VerifyError};
 use crate::jwk::VerificationKey;
 use crate::key_set::Candidates;
+use compact::Parts;
 
 /// A parsed token of which nothing has been verified. Its payload cannot be read.
 pub(crate) struct CompactJws<'a> {
@@ -26,8 +29,22 @@ pub(crate) struct CompactJws<'a> {
 impl<'a> CompactJws<'a> {
     /// Checks limits and syntax, before any crypto or network.
     pub(crate) fn parse(token: &'a str) -> Result<Self, VerifyError> {
-        let parts = compact::Parts::split(token)?;
-        let header = Header::parse(&compact::decode(parts.header, compact::MAX_HEADER_BYTES)?)?;
+        let parts = Parts::split(token)?;
+        let header = Header::decode(&parts)?;
+        Self::decode(&parts, header)
+    }
+
+    /// The same, with the work on its header saved if it is known.
+    pub(crate) fn parse_with(token: &'a str, known: &KnownHeaders) -> Result<Self, VerifyError> {
+        let parts = Parts::split(token)?;
+        let header = match known.find(parts.header) {
+            Some(header) => header,
+            None => Header::decode(&parts)?,
+        };
+        Self::decode(&parts, header)
+    }
+
+    fn decode(parts: &Parts<'a>, header: Header) -> Result<Self, VerifyError> {
         let payload = compact::decode(parts.payload, compact::MAX_TOKEN_BYTES)?;
         let signature = compact::decode(parts.signature, compact::MAX_TOKEN_BYTES)?;
         if signature.is_empty() {

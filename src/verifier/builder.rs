@@ -12,6 +12,7 @@ use crate::claims::{Accepted, MAX_LEEWAY, TokenType, Validation};
 use crate::clock::{Clock, SystemClock};
 use crate::error::BuildError;
 use crate::issuer::{Issuer, Source};
+use crate::jws::KnownHeaders;
 use crate::key_set::KeySet;
 use crate::signature::{BACKEND_AVAILABLE, is_supported};
 use crate::text::{has_userinfo, without_credentials};
@@ -225,6 +226,7 @@ impl VerifierBuilder {
         Ok(Verifier(Arc::new(Inner {
             issuers: TrustedIssuers::new(issuers),
             clock,
+            headers: KnownHeaders::default(),
             verified: VerifiedTokens::new(self.token_cache_bytes),
         })))
     }

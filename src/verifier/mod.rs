@@ -21,7 +21,7 @@ use crate::claims::UnverifiedJwt;
 use crate::clock::Clock;
 use crate::error::{BuildError, VerifyError};
 use crate::issuer::Issuer;
-use crate::jws::{CompactJws, VerifiedJws};
+use crate::jws::{CompactJws, KnownHeaders, VerifiedJws};
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::{Fetched, Reason, RemoteKeySet};
@@ -54,6 +54,7 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     issuers: TrustedIssuers,
     clock: Arc<dyn Clock>,
+    headers: KnownHeaders,
     verified: VerifiedTokens,
 }
 
@@ -140,11 +141,12 @@ impl Verifier {
         if let Some(verified) = self.0.verified.get(token, &self.0.issuers, now) {
             return Ok(verified); // the same bytes as before, and all that can change checked anew
         }
-        let jws = CompactJws::parse(token)?; // limits, syntax, crit: before any crypto or network
+        let jws = CompactJws::parse_with(token, &self.0.headers)?; // limits, syntax, crit: before any crypto or network
         let jwt = UnverifiedJwt::parse(jws)?; // claims are read here and readable nowhere
         let issuer = self.0.issuers.trusted(&jwt.unverified_issuer()?)?; // a foreign token costs no fetch
         issuer.allow(jwt.header().algorithm())?; // configuration chooses, the header must agree
         let jwt = issuer.verify(jwt, now, waited)?; // from here on: signed
+        self.0.headers.learn(token, jwt.header());
         let verified = issuer.validate(jwt, now)?; // from here on: acceptable, here and now
         self.0.verified.insert(token, &verified, issuer);
         Ok(verified)

@@ -1,0 +1,118 @@
+//! Headers that tokens had whose signature was right, so that the next token with the same one costs no
+//! parsing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::Header;
+
+/// A few headers by their exact text. An issuer has one for each of its keys in use.
+///
+/// A header is nothing but what its text says, so knowing it changes no outcome. None is kept before
+/// its signature was right: strangers cannot push out the ones in use.
+#[derive(Default)]
+pub(crate) struct KnownHeaders {
+    known: ArcSwap<Vec<Known>>,
+    /// How many tokens with another header there were.
+    others: AtomicUsize,
+}
+
+#[derive(Clone)]
+struct Known {
+    /// As it stands in a token.
+    text: Arc<str>,
+    header: Header,
+}
+
+impl KnownHeaders {
+    pub(super) fn find(&self, text: &str) -> Option<Header> {
+        let known = self.known.load();
+        let found = known.iter().find(|known| *known.text == *text);
+        found.map(|known| known.header.clone())
+    }
+
+    /// Remembers the header of a token whose signature was right.
+    pub(crate) fn learn(&self, token: &str, header: &Header) {
+        let known = self.known.load();
+        if known.iter().any(|known| known.header.is(header)) {
+            return;
+        }
+        let others = self.others.fetch_add(1, Ordering::Relaxed);
+        let is_full = known.len() >= MAX_KNOWN;
+        let Some((text, _)) = token.split_once('.') else {
+            return;
+        };
+        if is_full && others % LEARN_ONE_IN != 0 {
+            return;
+        }
+        let kept = known.iter().skip(usize::from(is_full)).cloned();
+        let new = Known {
+            text: text.into(),
+            header: header.clone(),
+        };
+        self.known.store(Arc::new(kept.chain([new]).collect()));
+    }
+}
+
+/// Headers that are kept, the newest: two keys of four issuers. They are looked through one by one.
+const MAX_KNOWN: usize = 8;
+
+/// Of the headers beyond, so many go by before one takes the place of the oldest: a service of a
+/// hundred issuers would do nothing else.
+const LEARN_ONE_IN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header(n: usize) -> (String, Header) {
+        let header = Header::parse(format!(r#"{{"alg":"ES256","kid":"{n}"}}"#).as_bytes());
+        (format!("header-{n}"), header.unwrap())
+    }
+
+    fn learn(known: &KnownHeaders, n: usize) {
+        let (text, header) = header(n);
+        known.learn(&format!("{text}.payload.signature"), &header);
+    }
+
+    fn knows(known: &KnownHeaders, n: usize) -> bool {
+        let (text, expected) = header(n);
+        let found = known.find(&text);
+        assert!(found.as_ref().is_none_or(|found| *found == expected));
+        found.is_some()
+    }
+
+    #[test]
+    fn a_header_is_known_by_all_of_its_text() {
+        let known = KnownHeaders::default();
+        assert!(!knows(&known, 1));
+        learn(&known, 1);
+        assert!(knows(&known, 1));
+        assert!(known.find("header-").is_none() && known.find("header-11").is_none());
+        assert!(!knows(&known, 2));
+    }
+
+    #[test]
+    fn the_newest_eight_are_kept() {
+        let known = KnownHeaders::default();
+        (0..MAX_KNOWN).for_each(|n| learn(&known, n));
+        assert!((0..MAX_KNOWN).all(|n| knows(&known, n)));
+        let far = 1_000;
+        (0..LEARN_ONE_IN).for_each(|_| learn(&known, far));
+        assert!(knows(&known, far) && !knows(&known, 0));
+        assert!((1..MAX_KNOWN).all(|n| knows(&known, n)));
+        (0..10_000).for_each(|n| learn(&known, n));
+        assert_eq!(known.known.load().len(), MAX_KNOWN);
+    }
+
+    #[test]
+    fn one_that_was_found_is_not_learnt_again() {
+        let known = KnownHeaders::default();
+        learn(&known, 1);
+        let found = known.find("header-1").unwrap();
+        known.learn("header-1.payload.signature", &found);
+        assert_eq!(known.known.load().len(), 1);
+    }
+}
