@@ -19,14 +19,10 @@ pub(crate) use validation::{AcceptedJwt, DEFAULT_LEEWAY, MAX_LEEWAY, Validation}
 pub(crate) use value::Text;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{Deserializer as _, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use crate::error::{Malformation, VerifyError};
-use crate::json::{Name, has_duplicates, has_lone_surrogate, is_deeper_than};
+use crate::json::{Object, has_duplicates, has_lone_surrogate, is_deeper_than};
 use crate::jws::{CompactJws, Header, VerifiedJws};
 use crate::key_set::Candidates;
 use value::Value;
@@ -107,14 +103,41 @@ impl Claims {
         let Ok(payload) = std::str::from_utf8(payload) else {
             return Err(malformed);
         };
-        let mut json = serde_json::Deserializer::from_str(payload);
-        match json
-            .deserialize_map(ClaimsVisitor { payload })
-            .and_then(|claims| json.end().map(|()| claims))
-        {
-            Ok(claims) if !has_lone_surrogate(payload) => Ok(claims),
+        match Self::read(payload) {
+            Some(claims) if !has_lone_surrogate(payload) => Ok(claims),
             _ => Err(malformed),
         }
+    }
+
+    fn read(payload: &str) -> Option<Self> {
+        let mut claims = Self {
+            values: [const { None }; Claim::COUNT],
+            confirmation: false,
+            other_kind: false,
+        };
+        let mut other_names = Vec::new();
+        for member in Object::read(payload).ok()? {
+            let (name, member) = member.ok()?;
+            if let Some(claim) = Claim::from_name(&name) {
+                let value = Value::read(member, payload).ok()?;
+                if claims
+                    .values
+                    .get_mut(claim.index())?
+                    .replace(value)
+                    .is_some()
+                {
+                    return None; // each member once
+                }
+                continue;
+            }
+            claims.confirmation |= name == "cnf";
+            claims.other_kind |= matches!(&*name, "events" | "at_hash" | "c_hash");
+            if is_deeper_than(member.value, MAX_CLAIM_DEPTH) {
+                return None;
+            }
+            other_names.push(name);
+        }
+        (!has_duplicates(&mut other_names)).then_some(claims)
     }
 
     fn get(&self, claim: Claim) -> Option<&Value> {
@@ -189,48 +212,6 @@ impl Claim {
     )]
     const fn index(self) -> usize {
         self as usize
-    }
-}
-
-struct ClaimsVisitor<'a> {
-    payload: &'a str,
-}
-
-impl<'de> Visitor<'de> for ClaimsVisitor<'de> {
-    type Value = Claims;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object of claims")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Claims, A::Error> {
-        let mut claims = Claims {
-            values: [const { None }; Claim::COUNT],
-            confirmation: false,
-            other_kind: false,
-        };
-        let mut other_names = Vec::new();
-        while let Some(Name(name)) = map.next_key()? {
-            let known = Claim::from_name(&name);
-            if let Some(slot) = known.and_then(|claim| claims.values.get_mut(claim.index())) {
-                let value = Value::read(map.next_value()?, self.payload);
-                if slot.replace(value.map_err(A::Error::custom)?).is_some() {
-                    return Err(A::Error::custom("duplicate member"));
-                }
-                continue;
-            }
-            claims.confirmation |= name == "cnf";
-            claims.other_kind |= matches!(&*name, "events" | "at_hash" | "c_hash");
-            let value: &RawValue = map.next_value()?;
-            if is_deeper_than(value.get(), MAX_CLAIM_DEPTH) {
-                return Err(A::Error::custom("too deep"));
-            }
-            other_names.push(name);
-        }
-        if has_duplicates(&mut other_names) {
-            return Err(A::Error::custom("duplicate member"));
-        }
-        Ok(claims)
     }
 }
 

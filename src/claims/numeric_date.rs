@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::{Deserialize, Deserializer, Visitor};
-use serde_json::value::RawValue;
 
 /// A moment in nanoseconds since 1970. Wide enough for every number that JSON can carry after
 /// saturation, so comparing never overflows.
@@ -13,13 +12,11 @@ use serde_json::value::RawValue;
 pub(crate) struct NumericDate(i128);
 
 impl NumericDate {
-    /// Reads a JSON number.
-    pub(super) fn read(json: &RawValue) -> serde_json::Result<Self> {
-        let digits = json.get();
-        // Whole seconds, as nearly all are; `parse` alone would take what JSON does not have, such as a plus.
-        let whole = digits.bytes().all(|byte| byte.is_ascii_digit());
+    /// Reads what is known to be a JSON number.
+    pub(super) fn read(digits: &str) -> serde_json::Result<Self> {
+        // Whole seconds, as nearly all are.
         match digits.parse::<u64>() {
-            Ok(seconds) if whole => Ok(Self::from_seconds(seconds)),
+            Ok(seconds) => Ok(Self::from_seconds(seconds)),
             _ => serde_json::from_str(digits),
         }
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::NumericDate;
-use crate::json::{Kind, Name};
+use crate::json::{Kind, Member, Name, unquoted};
 
 /// A string of the payload: where it stands there, or a copy when it had escapes.
 #[derive(Clone, Debug)]
@@ -36,11 +36,8 @@ impl Text {
     }
 
     /// Reads a JSON string of the payload.
-    fn read(json: &RawValue, payload: &str) -> serde_json::Result<Self> {
-        if let Some(text) = unescaped(json.get()) {
-            return Ok(Self::new(text, payload));
-        }
-        Ok(match serde_json::from_str(json.get())? {
+    fn read(json: &str, payload: &str) -> serde_json::Result<Self> {
+        Ok(match serde_json::from_str(json)? {
             Name(Cow::Borrowed(text)) => Self::new(text, payload),
             Name(Cow::Owned(text)) => Self::Owned(text.into()),
         })
@@ -56,14 +53,6 @@ impl Text {
     }
 }
 
-/// What stands between the quotes of a JSON string, if that is all there is to it.
-fn unescaped(json: &str) -> Option<&str> {
-    let text = json.strip_prefix('"')?.strip_suffix('"')?;
-    memchr::memchr(b'\\', text.as_bytes())
-        .is_none()
-        .then_some(text)
-}
-
 /// What stands there; whether it should is decided after the signature has been checked.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -77,8 +66,13 @@ impl Value {
     /// Reads a value of the payload.
     ///
     /// An error is what is no value to any reader, such as a number beyond all floats.
-    pub(super) fn read(json: &RawValue, payload: &str) -> serde_json::Result<Self> {
-        match Kind::of(json) {
+    pub(super) fn read(member: Member<'_>, payload: &str) -> serde_json::Result<Self> {
+        let json = member.value;
+        match Kind::of_text(json) {
+            Kind::Text if member.plain => {
+                let text = unquoted(json).unwrap_or_default();
+                Ok(Self::Text(Text::new(text, payload)))
+            }
             Kind::Text => Text::read(json, payload).map(Self::Text),
             Kind::Number => NumericDate::read(json).map(Self::Number),
             Kind::List => Self::list(json, payload),
@@ -87,8 +81,8 @@ impl Value {
     }
 
     /// Looks at the elements only: reading a list inside would recurse as deep as the sender nests.
-    fn list(json: &RawValue, payload: &str) -> serde_json::Result<Self> {
-        let elements: Vec<&RawValue> = serde_json::from_str(json.get())?;
+    fn list(json: &str, payload: &str) -> serde_json::Result<Self> {
+        let elements: Vec<&RawValue> = serde_json::from_str(json)?;
         if elements
             .iter()
             .any(|element| Kind::of(element) != Kind::Text)
@@ -97,7 +91,7 @@ impl Value {
         }
         let texts = elements
             .into_iter()
-            .map(|element| Text::read(element, payload));
+            .map(|element| Text::read(element.get(), payload));
         texts.collect::<Result<_, _>>().map(Self::Texts)
     }
 }
@@ -105,13 +99,14 @@ impl Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::Object;
 
     /// What is made of a JSON text, as a text.
     #[track_caller]
     fn check(json: &str, expected: &str) {
         let payload = format!(r#"{{"claim":{json}}}"#);
-        let value = payload.get(r#"{"claim":"#.len()..payload.len() - 1);
-        let shown = match Value::read(serde_json::from_str(value.unwrap()).unwrap(), &payload) {
+        let (_, member) = Object::read(&payload).unwrap().next().unwrap().unwrap();
+        let shown = match Value::read(member, &payload) {
             Ok(Value::Text(text)) => format!("text {}", text.get(&payload)),
             Ok(Value::Number(date)) => format!("number {date:?}"),
             Ok(Value::Texts(texts)) => {
@@ -145,7 +140,7 @@ mod tests {
     #[test]
     fn a_text_without_escapes_is_not_copied() {
         let payload = r#""alice""#;
-        let text = Text::read(serde_json::from_str(payload).unwrap(), payload).unwrap();
+        let text = Text::read(payload, payload).unwrap();
         assert!(matches!(text, Text::Slice(Range { start: 1, end: 6 })));
     }
 

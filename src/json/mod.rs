@@ -1,5 +1,9 @@
 //! What strict reading of JSON needs beside `serde_json`.
 
+mod object;
+
+pub(crate) use object::{Member, Object, unquoted};
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
@@ -25,7 +29,12 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn of(json: &RawValue) -> Self {
-        match json.get().as_bytes() {
+        Self::of_text(json.get())
+    }
+
+    /// The same, of the text of a value with no space before it.
+    pub(crate) fn of_text(json: &str) -> Self {
+        match json.as_bytes() {
             [b'"', ..] => Self::Text,
             [b'-' | b'0'..=b'9', ..] => Self::Number,
             [b'[', ..] => Self::List,
