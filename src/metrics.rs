@@ -8,6 +8,9 @@
 //! | `portcullis_keys` | gauge | `issuer`, `state` | keys in use: `published` or `in_grace`; set by each successful fetch |
 //! | `portcullis_key_age_seconds` | gauge | `issuer` | age of the keys; set when a fetch ends and by [`Verifier::status`](crate::Verifier::status) |
 //! | `portcullis_unknown_key_refusals_total` | counter | `issuer` | tokens refused because their key is not published |
+//! | `portcullis_token_cache_hits_total` | counter | | tokens that were verified before and accepted without a signature check |
+//! | `portcullis_token_cache_misses_total` | counter | | all others, refused ones too |
+//! | `portcullis_token_cache_evictions_total` | counter | | tokens that had to go because the cache was full |
 //! | `portcullis_key_waiters` | gauge | `issuer` | requests that wait for a fetch now |
 //!
 //! Names and labels are part of the crate's semantic versioning. `issuer` is a configured one; nothing
@@ -78,6 +81,21 @@ pub(crate) fn waiters(issuer: &str, change: f64) {
 /// A recorder is the service's code, and may be called while a caller is dropped after a panic.
 fn guarded(record: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(record));
+}
+
+/// A token was looked up among those verified before.
+pub(crate) fn token_cache(hit: bool) {
+    guarded(|| match hit {
+        true => counter!("portcullis_token_cache_hits_total").increment(1),
+        false => counter!("portcullis_token_cache_misses_total").increment(1),
+    });
+}
+
+/// A token was dropped from those verified before.
+pub(crate) fn token_evicted(cause: moka::notification::RemovalCause) {
+    if cause == moka::notification::RemovalCause::Size {
+        guarded(|| counter!("portcullis_token_cache_evictions_total").increment(1));
+    }
 }
 
 fn refresh(issuer: &str, outcome: &'static str, took: Duration) {

@@ -4,9 +4,11 @@
 //! Nothing is in here that was not verified, and no refusal. What is found is held against now: the
 //! cache saves the work whose outcome cannot change, and decides nothing.
 
-use std::hash::{Hash, Hasher};
+use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use equivalent::Equivalent;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::trusted::{TrustedIssuer, TrustedIssuers};
@@ -14,7 +16,44 @@ use crate::clock::Now;
 use crate::token::VerifiedToken;
 
 /// See the module.
-pub(super) struct VerifiedTokens(Option<Cache<Token, Entry>>);
+///
+/// A token is kept when it is verified for the second time: keeping costs more than all else that is done
+/// beside the signature check, and is of no use for a token that comes once. The time in between a
+/// token that many requests bring at once is verified by each of them, on as many processors as there are.
+pub(super) struct VerifiedTokens(Option<Tokens>);
+
+struct Tokens {
+    cache: Cache<Token, Entry>,
+    seen: Seen,
+}
+
+/// Which tokens were verified once, as far as there is room: a slot a token, which the next one takes.
+struct Seen {
+    slots: Box<[AtomicU64]>,
+    hasher: RandomState,
+}
+
+impl Seen {
+    fn new(slots: u64) -> Self {
+        let slots = slots.clamp(1, MAX_SEEN);
+        Self {
+            slots: (0..slots).map(|_| AtomicU64::new(0)).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Whether it was the last one in its slot, where it is now.
+    fn again(&self, token: &str) -> bool {
+        let hash = self.hasher.hash_one(Received(token));
+        let slots = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
+        let slot = usize::try_from(hash % slots).unwrap_or_default();
+        let last = self
+            .slots
+            .get(slot)
+            .map(|slot| slot.swap(hash, Ordering::Relaxed));
+        last == Some(hash)
+    }
+}
 
 #[derive(Clone)]
 struct Entry {
@@ -60,13 +99,20 @@ impl Hash for Received<'_> {
 impl VerifiedTokens {
     /// A cache that takes so many bytes; with 0 none.
     pub(super) fn new(max_bytes: u64) -> Self {
-        let cache = || {
-            Cache::builder()
+        let tokens = || {
+            let cache = Cache::builder()
                 .max_capacity(max_bytes)
-                .weigher(|token: &Token, _| weight(&token.0))
-                .build()
+                // What was popular yesterday has expired.
+                .eviction_policy(EvictionPolicy::lru())
+                .weigher(|token: &Token, _| weight(&token.0));
+            #[cfg(feature = "metrics")]
+            let cache = cache.eviction_listener(|_, _, cause| crate::metrics::token_evicted(cause));
+            Tokens {
+                cache: cache.build(),
+                seen: Seen::new(max_bytes / PARSED_BYTES),
+            }
         };
-        Self((max_bytes > 0).then(cache))
+        Self((max_bytes > 0).then(tokens))
     }
 
     /// What was verified before and would be now.
@@ -76,15 +122,22 @@ impl VerifiedTokens {
         issuers: &TrustedIssuers,
         now: Now,
     ) -> Option<VerifiedToken> {
-        let Entry { token, issuer } = self.0.as_ref()?.get(&Received(token))?;
-        issuers
-            .at(issuer)?
-            .still_accepts(&token, now)
-            .then_some(token)
+        let Tokens { cache, .. } = self.0.as_ref()?;
+        let hit = cache.get(&Received(token)).and_then(|entry| {
+            let issuer = issuers.at(entry.issuer)?;
+            issuer
+                .still_accepts(&entry.token, now)
+                .then_some(entry.token)
+        });
+        #[cfg(feature = "metrics")]
+        crate::metrics::token_cache(hit.is_some());
+        hit
     }
 
     pub(super) fn insert(&self, token: &str, verified: &VerifiedToken, issuer: &TrustedIssuer) {
-        if let Some(cache) = &self.0 {
+        if let Some(Tokens { cache, seen }) = &self.0
+            && seen.again(token)
+        {
             let entry = Entry {
                 token: verified.clone(),
                 issuer: issuer.place,
@@ -96,7 +149,8 @@ impl VerifiedTokens {
 
 /// The bytes of an entry: the token, its payload, which is smaller, and what is parsed of it.
 fn weight(token: &str) -> u32 {
-    let bytes = token.len().saturating_mul(2).saturating_add(PARSED_BYTES);
+    let bytes = u64::try_from(token.len()).unwrap_or(u64::MAX);
+    let bytes = bytes.saturating_mul(2).saturating_add(PARSED_BYTES);
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
@@ -104,7 +158,10 @@ fn weight(token: &str) -> u32 {
 const HASHED_BYTES: usize = 32;
 
 /// About what a token takes beside its text: claims, header, and the entry itself.
-const PARSED_BYTES: usize = 1_024;
+const PARSED_BYTES: u64 = 1_024;
 
 /// Some 3,000 tokens of 826 bytes: the clients of a usual service, in a small part of its memory.
 pub(super) const DEFAULT_CACHE_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Tokens of which it is remembered that they were verified once: half a megabyte at most.
+const MAX_SEEN: u64 = 65_536;

@@ -13,11 +13,18 @@ use crate::support::{KEYS, Scene, failure, reason, settle};
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
 
+/// Verifies a token as often as it takes for the next time to be a hit.
+async fn remember(scene: &Scene, token: &str) {
+    for _ in 0..2 {
+        assert_eq!(scene.verify(token).await, "accepted");
+    }
+}
+
 #[tokio::test]
 async fn a_withdrawn_key_is_refused_at_its_bound_however_steady_the_hits() {
     let scene = Scene::set().await;
     let token = scene.token().sign();
-    assert_eq!(scene.verify(&token).await, "accepted");
+    remember(&scene, &token).await;
     scene.rotate();
     // The keys are fresh for 10 min and asked anew at 9 at the latest; the grace is an hour from then.
     let mut minutes = 0;
@@ -34,7 +41,7 @@ async fn a_withdrawn_key_is_refused_at_its_bound_however_steady_the_hits() {
 async fn an_operator_ends_what_is_remembered_with_the_grace() {
     let scene = Scene::set().await;
     let token = scene.token().sign();
-    assert_eq!(scene.verify(&token).await, "accepted");
+    remember(&scene, &token).await;
     scene.rotate();
     scene.verifier.refresh_now().await.unwrap();
     assert_eq!(scene.verify(&token).await, "unknown_key");
@@ -44,7 +51,7 @@ async fn an_operator_ends_what_is_remembered_with_the_grace() {
 async fn a_key_replaced_under_its_name_ends_what_it_verified() {
     let scene = Scene::set().await;
     let token = scene.token().sign();
-    assert_eq!(scene.verify(&token).await, "accepted");
+    remember(&scene, &token).await;
     scene.issuer.replace_keys();
     scene.publish();
     scene.verifier.refresh_now().await.unwrap();
@@ -64,6 +71,7 @@ async fn time_is_held_against_now_on_every_hit() {
     let token = token.sign();
     for (seconds, expected) in [
         (now, "accepted"),
+        (now + 1, "accepted"),
         (now + 59, "accepted"),
         (now + 60, "expired"),
         (now + 59, "accepted"),
@@ -80,7 +88,12 @@ async fn a_maximum_age_is_held_against_now_on_every_hit() {
     let minute = Duration::from_secs(60);
     let scene = Scene::with(|issuer| issuer.leeway(Duration::ZERO).max_token_age(minute)).await;
     let token = scene.token().sign();
-    for (seconds, expected) in [(0, "accepted"), (60, "accepted"), (1, "too_old")] {
+    for (seconds, expected) in [
+        (0, "accepted"),
+        (0, "accepted"),
+        (60, "accepted"),
+        (1, "too_old"),
+    ] {
         scene.pass(seconds);
         assert_eq!(scene.verify(&token).await, expected);
     }
@@ -107,7 +120,7 @@ async fn what_one_verifier_remembers_is_nothing_to_another() {
 async fn a_token_that_ends_like_a_remembered_one_is_another() {
     let scene = Scene::set().await;
     let token = scene.token().sign();
-    assert_eq!(scene.verify(&token).await, "accepted");
+    remember(&scene, &token).await;
     let (_, signature) = token.rsplit_once('.').unwrap();
     let other = scene.token().subject("mallory").sign();
     let (signing_input, _) = other.rsplit_once('.').unwrap();
@@ -133,11 +146,79 @@ async fn a_refusal_is_not_remembered() {
     assert_eq!(scene.verify(&token).await, "accepted");
 }
 
+/// What recorders of the `metrics` facade counted while this ran.
+#[cfg(feature = "metrics")]
+fn counted(run: impl Future<Output = ()>) -> impl Fn(&str) -> u64 {
+    use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+
+    let recorder = DebuggingRecorder::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    metrics::with_local_recorder(&recorder, || runtime.block_on(run));
+    let metrics = recorder.snapshotter().snapshot().into_vec();
+    move |name| {
+        let mut named = metrics.iter().filter(|(key, ..)| key.key().name() == name);
+        match named.next() {
+            Some((_, _, _, DebugValue::Counter(count))) => *count,
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn a_token_is_remembered_when_it_comes_again() {
+    for (times, hits) in [(1, 0), (2, 0), (3, 1), (10, 8)] {
+        let count = counted(async move {
+            let scene = Scene::set().await;
+            let token = scene.token().sign();
+            for _ in 0..times {
+                assert_eq!(scene.verify(&token).await, "accepted");
+            }
+        });
+        assert_eq!(count("portcullis_token_cache_hits_total"), hits);
+        // The first one waits for keys, and looks twice.
+        assert_eq!(
+            count("portcullis_token_cache_misses_total"),
+            times - hits + 1
+        );
+        assert_eq!(count("portcullis_token_cache_evictions_total"), 0);
+    }
+}
+
+/// Room for three: the rest goes, whoever comes.
+#[cfg(feature = "metrics")]
+#[test]
+fn tokens_that_do_not_fit_are_evicted() {
+    let count = counted(async {
+        let issuer = TestIssuer::start().await.unwrap();
+        let trusted = Issuer::discover(issuer.issuer(), Audience::of(AUDIENCE));
+        let verifier = Verifier::builder()
+            .issuer(trusted)
+            .token_cache_bytes(8_192)
+            .build()
+            .unwrap();
+        verifier.warm_up().await.unwrap();
+        for _ in 0..100 {
+            let token = issuer.token().sign();
+            for _ in 0..3 {
+                assert!(verifier.verify(&token).await.is_ok());
+            }
+        }
+    });
+    let evicted = count("portcullis_token_cache_evictions_total");
+    // Room is made for many at once, a moment later.
+    assert!((30..100).contains(&evicted), "{evicted}");
+    assert!(count("portcullis_token_cache_hits_total") > 90);
+}
+
 #[tokio::test]
 async fn a_hit_is_a_use_of_the_keys() {
     let scene = Scene::set().await;
     let token = scene.token().sign();
-    assert_eq!(scene.verify(&token).await, "accepted");
+    remember(&scene, &token).await;
     for _ in 0..10 {
         scene.pass(9 * 60);
         assert_eq!(scene.verify(&token).await, "accepted");
@@ -151,7 +232,7 @@ async fn a_hit_is_a_use_of_the_keys() {
 async fn in_an_outage_hits_end_with_the_keys() {
     let scene = Scene::set().await;
     let token = scene.token().sign();
-    assert_eq!(scene.verify(&token).await, "accepted");
+    remember(&scene, &token).await;
     scene.go_down();
     for hour in 1..24 {
         scene.pass(HOUR);
@@ -167,7 +248,8 @@ async fn in_an_outage_hits_end_with_the_keys() {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Verify(usize),
+    /// Which token, and how many times.
+    Verify(usize, u8),
     Sign(usize),
     Pass(u64),
     Back(u64),
@@ -182,7 +264,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let token = 0..TOKENS;
     prop_oneof![
-        12 => token.clone().prop_map(Step::Verify),
+        12 => (token.clone(), 1..4_u8).prop_map(|(token, times)| Step::Verify(token, times)),
         2 => token.prop_map(Step::Sign),
         4 => (0..900_u64).prop_map(Step::Pass),
         1 => (0..2 * DAY).prop_map(Step::Pass),
@@ -212,13 +294,17 @@ fn remembering_changes_no_verdict_and_no_fetch() {
     };
     let random = TestRng::deterministic_rng(Default::default());
     let steps = prop::collection::vec(step(), 1..60);
-    let hits = Cell::new(0);
+    let again = Cell::new(0);
     let outcome = TestRunner::new_with_rng(config, random)
-        .run(&steps, |steps| runtime.block_on(both_agree(&steps, &hits)));
+        .run(&steps, |steps| runtime.block_on(both_agree(&steps, &again)));
     if let Err(error) = outcome {
         panic!("{error}");
     }
-    assert!(hits.get() > 1_000, "{} hits", hits.get());
+    assert!(
+        again.get() > 1_000,
+        "{} accepted for the third time or later",
+        again.get()
+    );
 }
 
 /// One of two that live through the same.
@@ -227,7 +313,7 @@ struct Twin {
     verifier: Verifier,
 }
 
-async fn both_agree(steps: &[Step], hits: &Cell<u32>) -> Result<(), TestCaseError> {
+async fn both_agree(steps: &[Step], again: &Cell<u32>) -> Result<(), TestCaseError> {
     let clock = VirtualClock::at_unix(1_800_000_000);
     let issuer = TestIssuer::start().await.unwrap().with_clock(clock.clone());
     // Nothing is left to chance, so that both ask at the same time.
@@ -257,16 +343,22 @@ async fn both_agree(steps: &[Step], hits: &Cell<u32>) -> Result<(), TestCaseErro
     publish();
     let sign = || issuer.token().expires_in(Duration::from_secs(DAY)).sign();
     let mut tokens: Vec<_> = (0..TOKENS).map(|_| sign()).collect();
+    let mut accepted = [0; TOKENS];
     for &step in steps {
         match step {
-            Step::Verify(token) => {
+            Step::Verify(token, times) => {
                 let [one, other] = &twins;
-                let verdict = reason(&one.verifier.verify(&tokens[token]).await);
-                let expected = reason(&other.verifier.verify(&tokens[token]).await);
-                prop_assert_eq!(verdict, expected);
-                hits.set(hits.get() + u32::from(verdict == "accepted"));
+                for _ in 0..times {
+                    let verdict = reason(&one.verifier.verify(&tokens[token]).await);
+                    let expected = reason(&other.verifier.verify(&tokens[token]).await);
+                    prop_assert_eq!(verdict, expected);
+                    if verdict == "accepted" {
+                        accepted[token] += 1;
+                        again.set(again.get() + u32::from(accepted[token] > 2));
+                    }
+                }
             }
-            Step::Sign(token) => tokens[token] = sign(),
+            Step::Sign(token) => (tokens[token], accepted[token]) = (sign(), 0),
             Step::Pass(seconds) => clock.advance(Duration::from_secs(seconds)),
             Step::Back(seconds) => {
                 clock.set_wall(clock.now().wall - Duration::from_secs(seconds));
