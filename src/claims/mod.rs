@@ -46,7 +46,7 @@ impl<'a> UnverifiedJwt<'a> {
 
     /// The issuer the token claims to be from, to look up and not to read.
     pub(crate) fn unverified_issuer(&self) -> Result<UnverifiedIssuer<'_>, VerifyError> {
-        match self.claims.get(Claim::Iss) {
+        match &self.claims.issuer {
             None => Err(VerifyError::missing("iss")),
             Some(Value::Text(issuer)) => {
                 let issuer = issuer.get_in(self.jws.unverified_payload());
@@ -68,9 +68,12 @@ impl<'a> UnverifiedJwt<'a> {
 /// nothing else: there is no way to read it, so none to build a URL or a log line from it.
 pub(crate) struct UnverifiedIssuer<'a>(&'a str);
 
+/// Trusted issuers by their names, which are configured: nobody else can make them collide.
+pub(crate) type TrustedNames<T> = HashMap<Arc<str>, T, foldhash::fast::RandomState>;
+
 impl UnverifiedIssuer<'_> {
     /// The entry whose key is this issuer, byte for byte.
-    pub(crate) fn look_up<'t, T>(&self, trusted: &'t HashMap<Arc<str>, T>) -> Option<&'t T> {
+    pub(crate) fn look_up<'t, T>(&self, trusted: &'t TrustedNames<T>) -> Option<&'t T> {
         trusted.get(self.0)
     }
 }
@@ -87,10 +90,13 @@ impl VerifiedJwt {
     }
 }
 
-/// The registered claims as the parser met them, and whether members stand there that only other
-/// kinds of token have.
+/// What the parser met, and whether members stand there that only other kinds of token have.
+#[derive(Default)]
 struct Claims {
-    values: [Option<Value>; Claim::COUNT],
+    issuer: Option<Value>,
+    registered: RegisteredClaims,
+    /// The first claim of a wrong type. Told when the signature is known to be right.
+    ill_typed: Option<Claim>,
     /// `cnf`, whatever is in it (RFC 7800 §3).
     confirmation: bool,
     /// `events`, `at_hash` or `c_hash`: a security event, a logout or an ID token (RFC 8725 §2.8).
@@ -110,24 +116,16 @@ impl Claims {
     }
 
     fn read(payload: &str) -> Option<Self> {
-        let mut claims = Self {
-            values: [const { None }; Claim::COUNT],
-            confirmation: false,
-            other_kind: false,
-        };
-        let mut other_names = Vec::new();
+        let mut claims = Self::default();
+        let (mut seen, mut other_names) = (0_u16, Vec::with_capacity(USUAL_CLAIMS));
         for member in Object::read(payload).ok()? {
             let (name, member) = member.ok()?;
             if let Some(claim) = Claim::from_name(&name) {
-                let value = Value::read(member, payload).ok()?;
-                if claims
-                    .values
-                    .get_mut(claim.index())?
-                    .replace(value)
-                    .is_some()
-                {
+                if seen & claim.bit() != 0 {
                     return None; // each member once
                 }
+                seen |= claim.bit();
+                claims.put(claim, Value::read(member, payload).ok()?, payload);
                 continue;
             }
             claims.confirmation |= name == "cnf";
@@ -140,8 +138,20 @@ impl Claims {
         (!has_duplicates(&mut other_names)).then_some(claims)
     }
 
-    fn get(&self, claim: Claim) -> Option<&Value> {
-        self.values.get(claim.index()).and_then(Option::as_ref)
+    fn put(&mut self, claim: Claim, value: Value, payload: &str) {
+        match claim {
+            Claim::Iss => self.issuer = Some(value),
+            claim if self.registered.put(claim, value, payload) => {}
+            claim => self.ill_typed = self.ill_typed.or(Some(claim)),
+        }
+    }
+
+    /// The claims, if each is of its type.
+    fn typed(self) -> Result<RegisteredClaims, VerifyError> {
+        match self.ill_typed {
+            None => Ok(self.registered),
+            Some(claim) => Err(VerifyError::invalid(claim.name())),
+        }
     }
 }
 
@@ -165,8 +175,6 @@ enum Claim {
 }
 
 impl Claim {
-    const COUNT: usize = 14;
-
     fn from_name(name: &str) -> Option<Self> {
         Some(match name {
             "iss" => Self::Iss,
@@ -206,14 +214,18 @@ impl Claim {
         }
     }
 
+    /// A bit of its own.
     #[expect(
         clippy::as_conversions,
         reason = "the discriminant of a field-less enum"
     )]
-    const fn index(self) -> usize {
-        self as usize
+    const fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
+
+/// Claims beside the registered ones, as a rule.
+const USUAL_CLAIMS: usize = 16;
 
 /// Deepest nesting of a claim. `serde_json` reads no deeper for a handler, which would find a token that
 /// was accepted and cannot be read.
@@ -234,16 +246,18 @@ mod tests {
     }
 
     #[test]
-    fn each_claim_has_a_name_and_a_place_of_its_own() {
-        let places = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id"]
+    fn each_claim_has_a_name_and_a_bit_of_its_own() {
+        let mut bits = 0;
+        for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id"]
             .into_iter()
             .chain(["azp", "scope", "scp", "acr", "amr", "auth_time"])
-            .map(|name| {
-                let claim = Claim::from_name(name).unwrap();
-                assert_eq!(claim.name(), name);
-                claim.index()
-            });
-        assert!(places.eq(0..Claim::COUNT));
+        {
+            let claim = Claim::from_name(name).unwrap();
+            assert_eq!(claim.name(), name);
+            assert_eq!(bits & claim.bit(), 0);
+            bits |= claim.bit();
+        }
+        assert_eq!(bits.count_ones(), 14);
         assert!(Claim::from_name("cnf").is_none());
     }
 
@@ -286,8 +300,7 @@ mod tests {
         for number in ["1", "-1", "1.5", "4.0e9", "18446744073709551616", "-0"] {
             let payload = format!(r#"{{"iss":{number},"aud":["a",{number}],"exp":{number}}}"#);
             let claims = Claims::parse(payload.as_bytes()).unwrap();
-            let exp = claims.get(Claim::Exp);
-            assert!(matches!(exp, Some(Value::Number(_))), "{payload}");
+            assert!(claims.registered.expires_at.is_some(), "{payload}");
             check(&format!(r#"{{"x":[{{"y":{number}}}]}}"#), "parsed");
         }
         check(r#"{"exp":1e400}"#, "malformed");
@@ -352,7 +365,7 @@ mod tests {
 
     #[test]
     fn an_issuer_is_looked_up_byte_for_byte() {
-        let trusted = HashMap::from([(Arc::from("https://id.example.com"), 7)]);
+        let trusted = TrustedNames::from_iter([(Arc::from("https://id.example.com"), 7)]);
         assert_eq!(
             UnverifiedIssuer("https://id.example.com").look_up(&trusted),
             Some(&7)

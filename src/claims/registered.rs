@@ -2,11 +2,10 @@
 //! a verifier once read `"exp": "..."` as no expiry at all (CVE-2026-25537).
 
 use super::value::{Text, Value};
-use super::{Claim, Claims, NumericDate};
-use crate::error::VerifyError;
+use super::{Claim, NumericDate};
 
 /// Claims of the right types, texts as places in the payload.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct RegisteredClaims {
     pub(crate) subject: Option<Text>,
     pub(crate) audience: Option<TextList>,
@@ -16,8 +15,9 @@ pub(crate) struct RegisteredClaims {
     pub(crate) jwt_id: Option<Text>,
     pub(crate) client_id: Option<Text>,
     pub(crate) authorized_party: Option<Text>,
-    /// `scope`, or `scp` where an issuer uses that name.
     pub(crate) scope: Option<TextList>,
+    /// The other name that issuers use for `scope`.
+    pub(crate) scp: Option<TextList>,
     pub(crate) acr: Option<Text>,
     pub(crate) amr: Option<TextList>,
     pub(crate) auth_time: Option<NumericDate>,
@@ -41,77 +41,61 @@ impl TextList {
 }
 
 impl RegisteredClaims {
-    /// The types of everything that is there, whether or not it will be asked for.
-    pub(super) fn typed(mut claims: Claims, payload: &str) -> Result<Self, VerifyError> {
-        let mut reader = Reader {
-            claims: &mut claims,
-            payload,
-        };
-        let scope = reader.texts(Claim::Scope)?;
-        let scp = reader.texts(Claim::Scp)?;
-        Ok(Self {
-            subject: reader.identity(Claim::Sub)?,
-            audience: reader.texts(Claim::Aud)?,
-            expires_at: reader.date(Claim::Exp)?,
-            not_before: reader.date(Claim::Nbf)?,
-            issued_at: reader.date(Claim::Iat)?,
-            jwt_id: reader.text(Claim::Jti)?,
-            client_id: reader.identity(Claim::ClientId)?,
-            authorized_party: reader.identity(Claim::Azp)?,
-            scope: scope.or(scp),
-            acr: reader.text(Claim::Acr)?,
-            amr: reader.texts(Claim::Amr)?,
-            auth_time: reader.date(Claim::AuthTime)?,
-        })
+    /// Puts a claim in its place. Whether it is of its type.
+    pub(super) fn put(&mut self, claim: Claim, value: Value, payload: &str) -> bool {
+        match claim {
+            Claim::Iss => false,
+            Claim::Sub => set(&mut self.subject, identity(value, payload)),
+            Claim::Aud => set(&mut self.audience, texts(value)),
+            Claim::Exp => set(&mut self.expires_at, date(value)),
+            Claim::Nbf => set(&mut self.not_before, date(value)),
+            Claim::Iat => set(&mut self.issued_at, date(value)),
+            Claim::Jti => set(&mut self.jwt_id, text(value)),
+            Claim::ClientId => set(&mut self.client_id, identity(value, payload)),
+            Claim::Azp => set(&mut self.authorized_party, identity(value, payload)),
+            Claim::Scope => set(&mut self.scope, texts(value)),
+            Claim::Scp => set(&mut self.scp, texts(value)),
+            Claim::Acr => set(&mut self.acr, text(value)),
+            Claim::Amr => set(&mut self.amr, texts(value)),
+            Claim::AuthTime => set(&mut self.auth_time, date(value)),
+        }
+    }
+
+    /// `scope`, or `scp` where an issuer uses that name.
+    pub(crate) fn scope(&self) -> Option<&TextList> {
+        self.scope.as_ref().or(self.scp.as_ref())
     }
 }
 
-struct Reader<'a> {
-    claims: &'a mut Claims,
-    payload: &'a str,
+fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
+    *place = value;
+    place.is_some()
 }
 
-impl Reader<'_> {
-    fn take(&mut self, claim: Claim) -> Option<Value> {
-        self.claims
-            .values
-            .get_mut(claim.index())
-            .and_then(Option::take)
+fn text(value: Value) -> Option<Text> {
+    match value {
+        Value::Text(text) => Some(text),
+        Value::Number(_) | Value::Texts(_) | Value::Other => None,
     }
+}
 
-    fn text(&mut self, claim: Claim) -> Result<Option<Text>, VerifyError> {
-        match self.take(claim) {
-            None => Ok(None),
-            Some(Value::Text(text)) => Ok(Some(text)),
-            Some(_) => Err(VerifyError::invalid(claim.name())),
-        }
+/// A text that names somebody: an empty one names nobody, and code that compares it with an unset value
+/// would let it in.
+fn identity(value: Value, payload: &str) -> Option<Text> {
+    text(value).filter(|text| !text.get(payload).is_empty())
+}
+
+fn texts(value: Value) -> Option<TextList> {
+    match value {
+        Value::Text(text) => Some(TextList::One(text)),
+        Value::Texts(texts) => Some(TextList::Many(texts)),
+        Value::Number(_) | Value::Other => None,
     }
+}
 
-    /// A text that names somebody: an empty one names nobody, and code that compares it with an
-    /// unset value would let it in.
-    fn identity(&mut self, claim: Claim) -> Result<Option<Text>, VerifyError> {
-        match self.text(claim)? {
-            Some(text) if text.get(self.payload).is_empty() => {
-                Err(VerifyError::invalid(claim.name()))
-            }
-            text => Ok(text),
-        }
-    }
-
-    fn texts(&mut self, claim: Claim) -> Result<Option<TextList>, VerifyError> {
-        match self.take(claim) {
-            None => Ok(None),
-            Some(Value::Text(text)) => Ok(Some(TextList::One(text))),
-            Some(Value::Texts(texts)) => Ok(Some(TextList::Many(texts))),
-            Some(Value::Number(_) | Value::Other) => Err(VerifyError::invalid(claim.name())),
-        }
-    }
-
-    fn date(&mut self, claim: Claim) -> Result<Option<NumericDate>, VerifyError> {
-        match self.take(claim) {
-            None => Ok(None),
-            Some(Value::Number(date)) => Ok(Some(date)),
-            Some(_) => Err(VerifyError::invalid(claim.name())),
-        }
+fn date(value: Value) -> Option<NumericDate> {
+    match value {
+        Value::Number(date) => Some(date),
+        Value::Text(_) | Value::Texts(_) | Value::Other => None,
     }
 }

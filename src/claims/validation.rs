@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::IgnoredAny;
 
-use super::{Audience, Claim, NumericDate, RegisteredClaims, VerifiedJwt};
+use super::{Audience, NumericDate, RegisteredClaims, VerifiedJwt};
 use crate::error::{Malformation, VerifyError};
 use crate::jwk::VerificationKey;
 use crate::jws::Header;
@@ -95,8 +95,8 @@ impl Validation {
         now: SystemTime,
     ) -> Result<VerifiedToken, VerifyError> {
         let VerifiedJwt { jws, claims } = jwt;
-        let (header, key) = (jws.header().clone(), Arc::clone(jws.key()));
-        let payload = String::from_utf8(jws.into_payload())
+        let (header, payload, key) = jws.into_parts();
+        let payload = String::from_utf8(payload)
             .map_err(|_| VerifyError::Malformed(Malformation::Claims))?
             .into_boxed_str();
         let confirmation = claims.confirmation;
@@ -108,11 +108,11 @@ impl Validation {
             return Err(VerifyError::WrongType);
         }
         // The issuer was looked up before the signature was checked; here it is compared as signed.
-        match claims.get(Claim::Iss) {
+        match &claims.issuer {
             Some(super::Value::Text(issuer)) if issuer.get(&payload) == &*self.issuer => {}
             _ => return Err(VerifyError::UntrustedIssuer),
         }
-        let claims = RegisteredClaims::typed(claims, &payload)?;
+        let claims = claims.typed()?;
         let expires_at = claims
             .expires_at
             .ok_or_else(|| VerifyError::missing("exp"))?;
@@ -233,11 +233,11 @@ impl AcceptedJwt {
     /// The one exception to being made by `validate`: claims that a user's test asserts.
     pub(crate) fn asserted(payload: Box<str>) -> Result<Self, VerifyError> {
         let claims = super::Claims::parse(payload.as_bytes())?;
-        let issuer = match claims.get(Claim::Iss) {
+        let issuer = match &claims.issuer {
             Some(super::Value::Text(issuer)) => Arc::from(issuer.get(&payload)),
             _ => Arc::from(""),
         };
-        let claims = RegisteredClaims::typed(claims, &payload)?;
+        let claims = claims.typed()?;
         let expires_at = claims
             .expires_at
             .unwrap_or_else(|| NumericDate::from_seconds(i64::MAX));

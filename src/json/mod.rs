@@ -85,7 +85,8 @@ fn code_unit(escape: &str) -> Option<(u16, &str)> {
 /// Whether lists and objects of this JSON value stand in each other deeper than this. Needs no stack, and
 /// does not read through a text.
 pub(crate) fn is_deeper_than(json: &str, most: usize) -> bool {
-    if !json.trim_ascii_start().starts_with(['[', '{']) {
+    // Most values are shorter than so deep a one can be, or nothing can be open in them.
+    if json.len() <= most || !json.trim_ascii_start().starts_with(['[', '{']) {
         return false;
     }
     let (mut depth, mut quoted, mut escaped) = (0_usize, false, false);

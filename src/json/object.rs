@@ -61,6 +61,7 @@ impl<'a> Object<'a> {
         Ok(object)
     }
 
+    #[inline]
     fn member(&mut self) -> Result<Option<(Cow<'a, str>, Member<'a>)>, NotAnObject> {
         let mut at = self.skip_space(self.at);
         match (self.state, self.byte(at)) {
@@ -103,13 +104,15 @@ impl<'a> Object<'a> {
     }
 
     /// The string that starts here, with its quotes.
+    #[inline]
     fn string(&self, at: usize) -> Result<&'a str, NotAnObject> {
         if !self.plain {
             return self.any_value(at);
         }
-        let content = self.json.as_bytes().get(at.saturating_add(1)..);
-        let length = memchr::memchr(b'"', content.unwrap_or_default()).ok_or(NotAnObject)?;
-        self.text(at, length.saturating_add(2))
+        match quote(self.json.as_bytes(), at.saturating_add(1)) {
+            Some(end) => self.text(at, end.saturating_add(1).saturating_sub(at)),
+            None => Err(NotAnObject),
+        }
     }
 
     fn number(&self, at: usize) -> Result<&'a str, NotAnObject> {
@@ -121,6 +124,7 @@ impl<'a> Object<'a> {
         }
     }
 
+    #[cold]
     fn any_value(&self, at: usize) -> Result<&'a str, NotAnObject> {
         let rest = self.json.get(at..).ok_or(NotAnObject)?;
         match <&RawValue>::deserialize(&mut Deserializer::from_str(rest)) {
@@ -150,6 +154,7 @@ impl<'a> Object<'a> {
 impl<'a> Iterator for Object<'a> {
     type Item = Result<(Cow<'a, str>, Member<'a>), NotAnObject>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let member = self.member();
         if member.is_err() {
@@ -157,6 +162,28 @@ impl<'a> Iterator for Object<'a> {
         }
         member.transpose()
     }
+}
+
+/// The first quote from here on. Names and values are so short that calling `memchr` takes longer than looking
+/// at eight bytes at once.
+#[inline]
+fn quote(bytes: &[u8], from: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
+    let mut at = from;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+        // A byte that is a quote is 0 now; subtracting 1 sets its highest bit, and that of no byte before it.
+        let difference = u64::from_le_bytes(*chunk) ^ QUOTES;
+        let zeros = difference.wrapping_sub(ONES) & !difference & (ONES << 7);
+        if zeros != 0 {
+            let byte = usize::try_from(zeros.trailing_zeros() / 8).unwrap_or_default();
+            return Some(at.saturating_add(byte));
+        }
+        at = at.saturating_add(8);
+    }
+    let rest = bytes.get(at..)?;
+    let byte = rest.iter().position(|&byte| byte == b'"')?;
+    Some(at.saturating_add(byte))
 }
 
 /// What stands between the quotes of a string.
@@ -275,6 +302,30 @@ mod tests {
             r#"{"\u0061":1,"b":2}"#,
         ] {
             check(json);
+        }
+    }
+
+    #[test]
+    fn a_quote_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for fill in [b'a', b'!', b'#', 0, 0xff, 0xa2, b'"' ^ 0x80] {
+                let mut bytes = vec![fill; length];
+                for from in 0..=length {
+                    assert_eq!(quote(&bytes, from), None);
+                }
+                for at in 0..length {
+                    bytes[at] = b'"';
+                    for from in 0..=at {
+                        assert_eq!(quote(&bytes, from), Some(at));
+                    }
+                    if at + 1 < length {
+                        bytes[at + 1] = b'"';
+                        assert_eq!(quote(&bytes, 0), Some(at));
+                        bytes[at + 1] = fill;
+                    }
+                    bytes[at] = fill;
+                }
+            }
         }
     }
 

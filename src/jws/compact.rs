@@ -47,7 +47,9 @@ pub(super) fn decode(part: &str, max_bytes: usize) -> Result<Vec<u8>, VerifyErro
     if length > max_bytes {
         return Err(VerifyError::TooLarge);
     }
-    let mut bytes = vec![0; length];
+    // Not `vec![0; length]`: glibc has small pieces at hand for `malloc` and not for `calloc`.
+    let mut bytes = Vec::with_capacity(length);
+    bytes.resize(length, 0);
     match BASE64URL.decode_slice(part, &mut bytes) {
         Ok(decoded) if decoded == length => Ok(bytes),
         _ => Err(VerifyError::Malformed(Malformation::Base64)),

@@ -33,12 +33,13 @@ impl KnownHeaders {
         found.map(|known| known.header.clone())
     }
 
-    /// Remembers the header of a token whose signature was right.
+    /// Remembers the header of a token whose signature was right, unless it was found here.
     pub(crate) fn learn(&self, token: &str, header: &Header) {
-        let known = self.known.load();
-        if known.iter().any(|known| known.header.is(header)) {
+        // One that was found here, and not parsed, is held here.
+        if header.is_shared() {
             return;
         }
+        let known = self.known.load();
         let others = self.others.fetch_add(1, Ordering::Relaxed);
         let is_full = known.len() >= MAX_KNOWN;
         let Some((text, _)) = token.split_once('.') else {

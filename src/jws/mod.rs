@@ -109,9 +109,9 @@ impl VerifiedJws {
         &self.payload
     }
 
-    /// The key that made the signature.
-    pub(crate) fn key(&self) -> &Arc<VerificationKey> {
-        &self.key
+    /// Header, payload, and the key that made the signature.
+    pub(crate) fn into_parts(self) -> (Header, Vec<u8>, Arc<VerificationKey>) {
+        (self.header, self.payload, self.key)
     }
 
     /// The bytes that were signed, decoded, without a copy.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use serde_json::value::RawValue;
 
 use crate::algorithm::Algorithm;
@@ -55,7 +56,8 @@ struct Keys {
     keys: Vec<(usize, Arc<VerificationKey>)>,
     skipped: Vec<SkippedKey>,
     naming: Naming,
-    by_key_id: HashMap<Box<str>, Vec<Arc<VerificationKey>>>,
+    /// The names are the issuer's: nobody else can make them collide.
+    by_key_id: HashMap<Box<str>, Vec<Arc<VerificationKey>>, RandomState>,
     /// For a header without `kid`: of each algorithm the keys that fit, one more than may be tried.
     by_algorithm: Vec<(Algorithm, Vec<Arc<VerificationKey>>)>,
 }
@@ -302,7 +304,7 @@ impl KeySet {
         skipped: Vec<SkippedKey>,
         naming: Naming,
     ) -> Self {
-        let mut by_key_id = HashMap::<Box<str>, Vec<_>>::new();
+        let mut by_key_id = HashMap::<Box<str>, Vec<_>, RandomState>::default();
         for (_, key) in &keys {
             if let Some(key_id) = key.key_id() {
                 by_key_id

@@ -141,9 +141,9 @@ impl VerifiedToken {
     pub fn scopes(&self) -> &Scopes {
         self.0
             .scopes
-            .get_or_init(|| match &self.0.jwt.claims.scope {
+            .get_or_init(|| match self.0.jwt.claims.scope() {
                 Some(TextList::One(text)) => Scopes::split(text.get(&self.0.jwt.payload)),
-                list => Scopes(self.texts(list.as_ref()).map(Into::into).collect()),
+                list => Scopes(self.texts(list).map(Into::into).collect()),
             })
     }
 

@@ -4,10 +4,11 @@
 //! Nothing is in here that was not verified, and no refusal. What is found is held against now: the
 //! cache saves the work whose outcome cannot change, and decides nothing.
 
-use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher as _, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use equivalent::Equivalent;
+use foldhash::fast::RandomState;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
@@ -23,7 +24,7 @@ use crate::token::VerifiedToken;
 pub(super) struct VerifiedTokens(Option<Tokens>);
 
 struct Tokens {
-    cache: Cache<Token, Entry>,
+    cache: Cache<Token, Entry, RandomState>,
     seen: Seen,
 }
 
@@ -38,7 +39,7 @@ impl Seen {
         let slots = slots.clamp(1, MAX_SEEN);
         Self {
             slots: (0..slots).map(|_| AtomicU64::new(0)).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 
@@ -108,7 +109,7 @@ impl VerifiedTokens {
             #[cfg(feature = "metrics")]
             let cache = cache.eviction_listener(|_, _, cause| crate::metrics::token_evicted(cause));
             Tokens {
-                cache: cache.build(),
+                cache: cache.build_with_hasher(RandomState::default()),
                 seen: Seen::new(max_bytes / PARSED_BYTES),
             }
         };

@@ -1,13 +1,12 @@
 //! The issuers a verifier trusts: a closed table, made at `build()`.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 use super::status::{IssuerStatus, KeyState};
 use super::{Stop, Waited};
 use crate::algorithm::Algorithm;
-use crate::claims::{UnverifiedIssuer, UnverifiedJwt, Validation, VerifiedJwt};
+use crate::claims::{TrustedNames, UnverifiedIssuer, UnverifiedJwt, Validation, VerifiedJwt};
 use crate::clock::Now;
 use crate::error::VerifyError;
 use crate::key_set::KeySet;
@@ -18,7 +17,7 @@ use crate::token::VerifiedToken;
 /// Every issuer a verifier trusts, by its exact name.
 pub(super) struct TrustedIssuers {
     in_order: Vec<Arc<TrustedIssuer>>,
-    by_name: HashMap<Arc<str>, Arc<TrustedIssuer>>,
+    by_name: TrustedNames<Arc<TrustedIssuer>>,
 }
 
 /// One issuer: its keys, and what its tokens are held to.

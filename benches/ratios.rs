@@ -1,0 +1,359 @@
+//! What a token costs beside the signature check that it cannot do without, in one table.
+//!
+//! Run with: `cargo bench --bench ratios --features testing`
+//!
+//! The floor of a row is aws-lc-rs alone: the same signature, with a key that was parsed once. Short
+//! rounds of every column take turns, and its figure is the median of the rounds' ratios to the floor of the
+//! same round, so that what slows the machine slows both. The floor is measured twice a round: what the
+//! two differ in is noise. A column without a goal is shown for what it is beside the others.
+//! Ends with an error if a goal is missed; `-- --no-check` does not.
+#![expect(clippy::print_stdout, reason = "a benchmark talks to its reader")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the time")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a benchmark may panic"
+)]
+
+mod support;
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use portcullis::testing::AUDIENCE;
+use portcullis::{Algorithm, Audience, Issuer, KeySet, Verifier};
+use support::{CACHE, Raw, Scene, authorization, bare, guarded};
+
+const ROUNDS: usize = 41;
+/// Long enough that a reading of the clock is nothing beside it.
+const ROUND: Duration = Duration::from_millis(4);
+/// Distinct tokens, more than any round takes twice.
+const TOKENS: usize = 4_000;
+
+fn main() -> ExitCode {
+    let check = !std::env::args().any(|argument| argument == "--no-check");
+    let quick = std::env::args().any(|argument| argument == "--test");
+    let rounds = if quick { 1 } else { ROUNDS };
+    machine();
+    let mut goals = Goals::default();
+    for algorithm in [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa] {
+        tokens(algorithm, rounds, &mut goals);
+    }
+    sizes(rounds, &mut goals);
+    threads(rounds, &mut goals);
+    allocations(&mut goals);
+    println!("\nload at the end: {}", load());
+    let missed = goals.missed.join("; ");
+    if missed.is_empty() {
+        println!("every goal is met");
+    } else {
+        println!("MISSED: {missed}");
+    }
+    ExitCode::from(u8::from(check && !quick && !missed.is_empty()))
+}
+
+/// What was missed.
+#[derive(Default)]
+struct Goals {
+    missed: Vec<String>,
+}
+
+impl Goals {
+    fn at_most(&mut self, what: &str, value: f64, goal: f64) -> String {
+        self.check(what, value, value <= goal, format!("≤ {:.3}", goal))
+    }
+
+    fn at_least(&mut self, what: &str, value: f64, goal: f64) -> String {
+        self.check(what, value, value >= goal, format!("≥ {goal}"))
+    }
+
+    fn check(&mut self, what: &str, value: f64, met: bool, goal: String) -> String {
+        if !met {
+            self.missed
+                .push(format!("{what} {value:.4} and not {goal}"));
+        }
+        goal
+    }
+}
+
+/// One algorithm's tokens.
+fn tokens(algorithm: Algorithm, rounds: usize, goals: &mut Goals) {
+    let scene = Scene::of(algorithm);
+    let tokens = scene.tokens(TOKENS);
+    let raw = Raw::new(&scene, algorithm, &tokens);
+    let (without, with, hot) = (
+        scene.verifier(0),
+        scene.verifier(CACHE),
+        scene.verifier(CACHE),
+    );
+    let headers: Vec<_> = tokens.iter().map(|token| authorization(token)).collect();
+    let (mut plain, mut layer, mut hot_layer) =
+        (bare(), guarded(without.clone()), guarded(hot.clone()));
+
+    // Each way goes through all of them, one after the other.
+    let mut turns = [0; 5];
+    fn next(turn: &mut usize) -> usize {
+        *turn = (*turn + 1) % TOKENS;
+        *turn
+    }
+    let accepts = |verifier: &Verifier, index: usize| {
+        assert!(verifier.verify_now(black_box(&*tokens[index])).is_ok());
+    };
+    let names = [
+        "floor, µs",
+        "floor again",
+        "first seen, cache off",
+        "first seen, cache on",
+        "seen for the second time",
+        "first seen through the layer, cache off",
+        "an empty service",
+        "repeated",
+        "repeated through the layer",
+    ];
+    let mut columns = names.map(|_| Vec::new());
+    for _ in 0..rounds {
+        let floor = per_call(|| raw.check(next(&mut turns[0])));
+        // As many as there is time for: each is forgotten before it comes again, or comes once.
+        let fresh = scene.verifier(CACHE);
+        let first = turns[2];
+        let (first_seen, count) = counted(|n| accepts(&fresh, (first + n) % TOKENS), TOKENS);
+        let (second, _) = counted(|n| accepts(&fresh, (first + n) % TOKENS), count);
+        turns[2] = (first + count) % TOKENS;
+        drop(fresh);
+        let values = [
+            floor / 1_000.0,
+            per_call(|| raw.check(next(&mut turns[1]))) / floor,
+            per_call(|| accepts(&without, next(&mut turns[3]))) / floor,
+            first_seen / floor,
+            second / floor,
+            per_call(|| layer.call(&headers[next(&mut turns[4])])) / floor,
+            per_call(|| plain.call(&headers[0])) / floor,
+            per_call(|| accepts(&hot, 0)) / floor,
+            per_call(|| hot_layer.call(&headers[0])) / floor,
+        ];
+        for (column, value) in columns.iter_mut().zip(values) {
+            column.push(value);
+        }
+    }
+
+    println!(
+        "\n**{algorithm}**, a token of {} bytes, medians of {rounds} rounds\n",
+        tokens[0].len()
+    );
+    println!("| | ratio to the floor | middle half | goal |\n|---|---|---|---|");
+    let medians = columns.each_mut().map(|column| quartiles(column)[1]);
+    let first_seen = medians[2];
+    for ((name, column), median) in names.iter().zip(&mut columns).zip(medians) {
+        let what = format!("{algorithm} {name}");
+        let rs256 = algorithm == Algorithm::Rs256;
+        let goal = match *name {
+            "first seen, cache off" => {
+                goals.at_most(&what, median, if rs256 { 1.07 } else { 1.03 })
+            }
+            "first seen, cache on" => goals.at_most(&what, median, first_seen + 0.12),
+            "first seen through the layer, cache off" if rs256 => {
+                goals.at_most(&what, median, 1.12)
+            }
+            "repeated" if rs256 => goals.at_most(&what, median, 0.015),
+            "repeated through the layer" if rs256 => goals.at_most(&what, median, 0.04),
+            _ => String::new(),
+        };
+        let [low, median, high] = quartiles(column);
+        println!("| {name} | {median:.4} | {low:.4} to {high:.4} | {goal} |");
+    }
+}
+
+/// One key or issuer against many.
+fn sizes(rounds: usize, goals: &mut Goals) {
+    let scene = Scene::of(Algorithm::Es256);
+    let token = scene.token().sign();
+    let jwks: serde_json::Value = serde_json::from_str(&scene.issuer.jwks()).unwrap();
+    let keys = |count: usize| {
+        let mut all = vec![jwks["keys"][0].clone(); count];
+        for (n, key) in all.iter_mut().enumerate().skip(1) {
+            key["kid"] = format!("another-{n}").into();
+        }
+        KeySet::from_json(serde_json::json!({ "keys": all }).to_string().as_bytes()).unwrap()
+    };
+    let trust = |issuer: &str, keys: KeySet| Issuer::keys(issuer, keys, Audience::of(AUDIENCE));
+    let of_keys = |count| {
+        let issuer = trust(scene.issuer.issuer(), keys(count));
+        let builder = Verifier::builder().issuer(issuer).token_cache_bytes(0);
+        builder.build().unwrap()
+    };
+    let of_issuers = |count: usize| {
+        let mut builder = Verifier::builder().token_cache_bytes(0);
+        for n in 1..count {
+            builder = builder.issuer(trust(&format!("https://{n}.example.com"), keys(1)));
+        }
+        builder
+            .issuer(trust(scene.issuer.issuer(), keys(1)))
+            .build()
+            .unwrap()
+    };
+    let verifiers = [of_keys(1), of_keys(1), of_keys(1_000), of_issuers(1_000)];
+    let mut ratios = [const { Vec::new() }; 3];
+    for _ in 0..rounds {
+        let [one, others @ ..] = verifiers
+            .each_ref()
+            .map(|verifier| per_call(|| assert!(verifier.verify_now(black_box(&token)).is_ok())));
+        for (column, other) in ratios.iter_mut().zip(others) {
+            column.push(other / one);
+        }
+    }
+    println!("\n**Many keys, many issuers**, ES256, first seen, cache off\n");
+    println!("| beside one key of one issuer | ratio | middle half | goal |\n|---|---|---|---|");
+    for ((name, most), column) in [
+        ("the same again", None),
+        ("1,000 keys", Some(1.05)),
+        ("1,000 issuers", Some(1.10)),
+    ]
+    .into_iter()
+    .zip(&mut ratios)
+    {
+        let [low, median, high] = quartiles(column);
+        let goal = most
+            .map(|most| goals.at_most(name, median, most))
+            .unwrap_or_default();
+        println!("| {name} | {median:.3} | {low:.3} to {high:.3} | {goal} |");
+    }
+}
+
+/// Two threads against one.
+fn threads(rounds: usize, goals: &mut Goals) {
+    let scene = Scene::of(Algorithm::Rs256);
+    let tokens = scene.tokens(1_000);
+    let (without, hot) = (scene.verifier(0), scene.verifier(CACHE));
+    let all = |verifier: &Verifier, calls: &AtomicUsize, stop: &AtomicBool, first: usize| {
+        for n in first.. {
+            assert!(verifier.verify_now(&tokens[n % tokens.len()]).is_ok());
+            if n % 16 == 0 && stop.load(Ordering::Relaxed) {
+                calls.fetch_add(n - first, Ordering::Relaxed);
+                break;
+            }
+        }
+    };
+    let one = |verifier: &Verifier, calls: &AtomicUsize, stop: &AtomicBool, _: usize| {
+        let mut n = 0;
+        while n % 16 != 0 || !stop.load(Ordering::Relaxed) {
+            assert!(verifier.verify_now(&tokens[0]).is_ok());
+            n += 1;
+        }
+        calls.fetch_add(n, Ordering::Relaxed);
+    };
+    type Work<'a> = &'a (dyn Fn(&Verifier, &AtomicUsize, &AtomicBool, usize) + Sync);
+    let rows: [(&str, &Verifier, Work<'_>, Option<f64>); 3] = [
+        ("first seen, cache off", &without, &all, Some(1.9)),
+        ("repeated, over 1,000 tokens", &hot, &all, Some(1.3)),
+        ("repeated, one hot token", &hot, &one, None),
+    ];
+    println!("\n**Two threads against one**, RS256: calls in all\n");
+    println!("| | ratio | middle half | goal |\n|---|---|---|---|");
+    for (name, verifier, work, least) in rows {
+        for _ in 0..2 {
+            tokens
+                .iter()
+                .for_each(|token| assert!(verifier.verify_now(token).is_ok()));
+        }
+        let calls = |threads: usize| {
+            let (calls, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                for thread in 0..threads {
+                    let (calls, stop) = (&calls, &stop);
+                    scope.spawn(move || work(verifier, calls, stop, thread * 500));
+                }
+                std::thread::sleep(8 * ROUND);
+                stop.store(true, Ordering::Relaxed);
+            });
+            calls.into_inner() as f64
+        };
+        let mut ratios: Vec<_> = (0..rounds).map(|_| calls(2) / calls(1)).collect();
+        let [low, median, high] = quartiles(&mut ratios);
+        let goal = least
+            .map(|least| goals.at_least(name, median, least))
+            .unwrap_or_default();
+        println!("| {name} | {median:.2} | {low:.2} to {high:.2} | {goal} |");
+    }
+}
+
+/// Allocations of a token that is remembered.
+fn allocations(goals: &mut Goals) {
+    const HITS: u32 = 1_000_000;
+    let scene = Scene::of(Algorithm::Rs256);
+    let token = scene.token().sign();
+    let (without, hot) = (scene.verifier(0), scene.verifier(CACHE));
+    let count = |calls: u32, call: &mut dyn FnMut()| {
+        for _ in 0..3 {
+            call();
+        }
+        let counted = allocation_counter::measure(|| (0..calls).for_each(|_| call()));
+        counted.count_total as f64 / f64::from(calls)
+    };
+    let accepts = |verifier: &Verifier| assert!(verifier.verify_now(&token).is_ok());
+    let header = authorization(&token);
+    let (mut plain, mut layer) = (bare(), guarded(hot.clone()));
+    println!("\n**Allocations a call**, RS256\n\n| | allocations | goal |\n|---|---|---|");
+    let hit = count(HITS, &mut || accepts(&hot));
+    let goal = goals.at_most("allocations a hit", hit, 0.01);
+    println!(
+        "| first seen, cache off | {:.2} | |",
+        count(1_000, &mut || accepts(&without))
+    );
+    println!("| repeated, over {HITS} | {hit:.4} | {goal} |");
+    println!(
+        "| a request to an empty service | {:.2} | |",
+        count(1_000, &mut || plain.call(&header))
+    );
+    println!(
+        "| the same, repeated through the layer | {:.2} | |",
+        count(1_000, &mut || layer.call(&header))
+    );
+}
+
+/// Nanoseconds a call.
+fn per_call(mut call: impl FnMut()) -> f64 {
+    let (started, mut calls) = (Instant::now(), 0_u32);
+    loop {
+        for _ in 0..32 {
+            call();
+        }
+        calls += 32;
+        if started.elapsed() >= ROUND {
+            return started.elapsed().as_nanos() as f64 / f64::from(calls);
+        }
+    }
+}
+
+/// The same, of calls that are numbered and so many at most; and how many there were.
+fn counted(mut call: impl FnMut(usize), most: usize) -> (f64, usize) {
+    let (started, mut calls) = (Instant::now(), 0);
+    while calls < most && (calls % 32 != 0 || started.elapsed() < ROUND) {
+        call(calls);
+        calls += 1;
+    }
+    (started.elapsed().as_nanos() as f64 / calls as f64, calls)
+}
+
+fn quartiles(values: &mut [f64]) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+}
+
+fn machine() {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let model = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let mut lines = model.lines().filter(|line| line.starts_with("model name"));
+    let model = lines.next().and_then(|line| line.split(": ").nth(1));
+    println!(
+        "{cores} cores, {}; load {}",
+        model.unwrap_or("unknown"),
+        load()
+    );
+}
+
+fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or("unknown").to_owned()
+}

@@ -1,0 +1,172 @@
+//! What the benchmarks measure, and what they measure it against.
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use http::header::AUTHORIZATION;
+use http::{Request, Response};
+use portcullis::testing::{AUDIENCE, TestIssuer, TokenBuilder};
+use portcullis::{Algorithm, Audience, AuthLayer, Issuer, Verifier};
+use tokio::runtime::Runtime;
+use tower::{Layer as _, Service};
+
+/// An issuer on loopback, with a key an algorithm.
+pub(crate) struct Scene {
+    pub(crate) runtime: Runtime,
+    pub(crate) issuer: TestIssuer,
+}
+
+impl Scene {
+    /// Three keys are published, as most issuers do. The first one signs.
+    pub(crate) fn of(algorithm: Algorithm) -> Self {
+        let others = [Algorithm::Rs256, Algorithm::Es256, Algorithm::EdDsa];
+        let others = others.into_iter().filter(|&other| other != algorithm);
+        let runtime = Runtime::new().unwrap();
+        let issuer = TestIssuer::start_with([algorithm].into_iter().chain(others));
+        let issuer = runtime.block_on(issuer).unwrap();
+        Self { runtime, issuer }
+    }
+
+    /// The token of FIELD.md's size: 826 bytes with an RSA-2048 signature.
+    pub(crate) fn token(&self) -> TokenBuilder {
+        self.issuer
+            .token()
+            .subject("248289761001")
+            .scope("orders:read orders:write profile email")
+            .claim("client_id", "s6BhdRkqt3")
+            .claim("tenant", "0d6f2b3a-5c1e-4d7a-9b8f-2e4c6a8d0f1b")
+            .claim("roles", ["reader", "writer"])
+            .claim("locale", "en-GB")
+            .expires_in(Duration::from_secs(86_400))
+    }
+
+    /// So many tokens that differ.
+    pub(crate) fn tokens(&self, count: usize) -> Vec<String> {
+        (0..count)
+            .map(|n| self.token().claim("n", 10_000 + n).sign())
+            .collect()
+    }
+
+    /// A verifier with the issuer's keys at hand, as in a service that runs.
+    pub(crate) fn verifier(&self, token_cache_bytes: u64) -> Verifier {
+        let issuer = Issuer::discover(self.issuer.issuer(), Audience::of(AUDIENCE));
+        let builder = Verifier::builder().issuer(issuer);
+        let verifier = builder
+            .token_cache_bytes(token_cache_bytes)
+            .build()
+            .unwrap();
+        self.runtime.block_on(verifier.warm_up()).unwrap();
+        verifier
+    }
+}
+
+/// As much as the default.
+pub(crate) const CACHE: u64 = 8 << 20;
+
+/// The floor: signatures of the same tokens, checked with aws-lc-rs alone and a key that was parsed before.
+/// The same ones, because to check one takes longer than to check another.
+pub(crate) struct Raw {
+    key: ParsedPublicKey,
+    signed: Vec<(String, Vec<u8>)>,
+}
+
+impl Raw {
+    pub(crate) fn new(scene: &Scene, algorithm: Algorithm, tokens: &[String]) -> Self {
+        let jwks: serde_json::Value = serde_json::from_str(&scene.issuer.jwks()).unwrap();
+        let member = |name: &str| {
+            BASE64URL
+                .decode(jwks["keys"][0][name].as_str().unwrap())
+                .unwrap()
+        };
+        let point = || [&[4], &member("x")[..], &member("y")].concat();
+        let rsa = |parameters| {
+            let (n, e) = (member("n"), member("e"));
+            RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters)
+        };
+        let key = match algorithm {
+            Algorithm::Rs256 => rsa(&signature::RSA_PKCS1_2048_8192_SHA256),
+            Algorithm::Rs384 => rsa(&signature::RSA_PKCS1_2048_8192_SHA384),
+            Algorithm::Rs512 => rsa(&signature::RSA_PKCS1_2048_8192_SHA512),
+            Algorithm::Ps256 => rsa(&signature::RSA_PSS_2048_8192_SHA256),
+            Algorithm::Ps384 => rsa(&signature::RSA_PSS_2048_8192_SHA384),
+            Algorithm::Ps512 => rsa(&signature::RSA_PSS_2048_8192_SHA512),
+            Algorithm::Es256 => ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point()),
+            Algorithm::Es384 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point()),
+            Algorithm::Es512 => ParsedPublicKey::new(&signature::ECDSA_P521_SHA512_FIXED, point()),
+            Algorithm::EdDsa => ParsedPublicKey::new(&signature::ED25519, member("x")),
+            other => panic!("no floor for {other}"),
+        };
+        let signed = tokens.iter().map(|token| {
+            let (signing_input, signature) = token.rsplit_once('.').unwrap();
+            (
+                signing_input.to_owned(),
+                BASE64URL.decode(signature).unwrap(),
+            )
+        });
+        Self {
+            key: key.unwrap(),
+            signed: signed.collect(),
+        }
+    }
+
+    pub(crate) fn check(&self, index: usize) {
+        let (signing_input, signature) = &self.signed[index];
+        let input = black_box(signing_input.as_bytes());
+        assert!(self.key.verify_sig(input, signature).is_ok());
+    }
+}
+
+/// A service that does nothing, behind the layer or bare.
+pub(crate) struct Edge<S>(S);
+
+pub(crate) fn bare() -> Edge<impl Service<Request<()>, Response: Status>> {
+    Edge(empty())
+}
+
+pub(crate) fn guarded(verifier: Verifier) -> Edge<impl Service<Request<()>, Response: Status>> {
+    Edge(AuthLayer::new(verifier).layer(empty()))
+}
+
+fn empty()
+-> impl Service<Request<()>, Response = Response<()>, Error = std::convert::Infallible, Future: Send>
++ Clone
++ Send {
+    tower::service_fn(|_| std::future::ready(Ok(Response::new(()))))
+}
+
+/// The status of a response, whatever its body.
+pub(crate) trait Status {
+    fn is_success(&self) -> bool;
+}
+
+impl<B> Status for Response<B> {
+    fn is_success(&self) -> bool {
+        self.status().is_success()
+    }
+}
+
+impl<S: Service<Request<()>, Response: Status>> Edge<S> {
+    /// One request, made and answered here and now.
+    pub(crate) fn call(&mut self, authorization: &http::HeaderValue) {
+        let mut request = Request::new(());
+        request
+            .headers_mut()
+            .insert(AUTHORIZATION, authorization.clone());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(self.0.poll_ready(&mut context).is_ready());
+        let response = pin!(self.0.call(request)).poll(&mut context);
+        match response {
+            Poll::Ready(Ok(response)) => assert!(response.is_success()),
+            _ => panic!("the keys are at hand, so nothing is waited for"),
+        }
+    }
+}
+
+pub(crate) fn authorization(token: &str) -> http::HeaderValue {
+    http::HeaderValue::from_str(&format!("Bearer {token}")).unwrap()
+}
