@@ -168,22 +168,8 @@ impl<'a> Iterator for Object<'a> {
 /// at eight bytes at once.
 #[inline]
 fn quote(bytes: &[u8], from: usize) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
-    let mut at = from;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
-        // A byte that is a quote is 0 now; subtracting 1 sets its highest bit, and that of no byte before it.
-        let difference = u64::from_le_bytes(*chunk) ^ QUOTES;
-        let zeros = difference.wrapping_sub(ONES) & !difference & (ONES << 7);
-        if zeros != 0 {
-            let byte = usize::try_from(zeros.trailing_zeros() / 8).unwrap_or_default();
-            return Some(at.saturating_add(byte));
-        }
-        at = at.saturating_add(8);
-    }
-    let rest = bytes.get(at..)?;
-    let byte = rest.iter().position(|&byte| byte == b'"')?;
-    Some(at.saturating_add(byte))
+    let length = memchr::memchr(b'"', bytes.get(from..)?)?;
+    Some(from.saturating_add(length))
 }
 
 /// What stands between the quotes of a string.
