@@ -89,6 +89,7 @@ where
     ) -> Self {
         match verdict {
             Ok(token) => {
+                gate.sources.hide(request.headers_mut());
                 Guarded::mark(request.extensions_mut(), &gate.responder, token);
                 Self::Admitted {
                     future: service.call(request),

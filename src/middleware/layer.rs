@@ -8,8 +8,10 @@ use http::Response;
 use tower_layer::Layer;
 
 use super::future::Verdict;
-use super::rejection::{Rejection, Responder};
+use super::rejection::Rejection;
+use super::responder::Responder;
 use super::service::AuthService;
+use super::token_source::{TokenSource, TokenSources};
 use crate::verifier::Verifier;
 
 /// Lets only requests through whose access token the verifier accepts.
@@ -27,6 +29,7 @@ impl AuthLayer {
         Self {
             gate: Arc::new(Gate {
                 verifier,
+                sources: TokenSources::default(),
                 anonymous: false,
                 responder: Arc::default(),
             }),
@@ -35,8 +38,8 @@ impl AuthLayer {
 
     /// Lets requests without credentials through as anonymous. Off by default.
     ///
-    /// Only the *absence* of an `Authorization` header is anonymous. A token that is not accepted,
-    /// another scheme, a malformed header and keys that cannot be had are refused as ever.
+    /// Only the *absence* of credentials, wherever a token is taken from, is anonymous. A token that is
+    /// not accepted, another scheme, a malformed header and keys that cannot be had are refused as ever.
     ///
     /// # Security
     ///
@@ -45,6 +48,23 @@ impl AuthLayer {
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.gate_mut().anonymous = true;
+        self
+    }
+
+    /// Takes the token from here. The first call replaces the default, the `Authorization` header; each
+    /// further one adds a place, and one that is named again is set anew.
+    ///
+    /// A request with tokens in two of these places is refused with `invalid_request`
+    /// ([RFC 6750 §2](https://www.rfc-editor.org/rfc/rfc6750#section-2)), and so is one with a token here and
+    /// a second one in the header or in `?access_token=` where nobody takes it from. Elsewhere nothing
+    /// is looked at: a request whose only token stands there has none.
+    ///
+    /// # Example
+    ///
+    /// See [`TokenSource`].
+    #[must_use]
+    pub fn token_from(mut self, source: TokenSource) -> Self {
+        self.gate_mut().sources.name(source);
         self
     }
 
@@ -108,6 +128,7 @@ impl fmt::Debug for AuthLayer {
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) verifier: Verifier,
+    pub(super) sources: TokenSources,
     pub(super) anonymous: bool,
     pub(super) responder: Arc<Responder>,
 }
@@ -124,6 +145,7 @@ impl Gate {
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthLayer")
+            .field("token_from", &self.sources)
             .field("optional", &self.anonymous)
             .field("responder", &self.responder)
             .finish_non_exhaustive()

@@ -2,12 +2,13 @@
 //!
 //! The layer takes the bearer token out of the `Authorization` header, has a
 //! [`Verifier`](crate::Verifier) check it, and puts the [`VerifiedToken`](crate::VerifiedToken) into
-//! the extensions of the request. It reads neither body nor path, and takes no token from a query.
+//! the extensions of the request. It reads neither body nor path. [`AuthLayer::token_from`] names other
+//! places for the token: a cookie, a protocol of a WebSocket, the query, or one of your own.
 //!
 //! # What passes
 //!
 //! 1. A request with exactly one well-formed bearer token that the verifier accepts.
-//! 2. With [`AuthLayer::optional`], a request without any `Authorization` header, as anonymous.
+//! 2. With [`AuthLayer::optional`], a request without any credentials, as anonymous.
 //!
 //! Nothing else does: no path, method or content type is let through by itself. Whatever
 //! `VerifiedToken` a request brings from further out is removed first.
@@ -20,6 +21,7 @@
 //! |---|---|---|---|
 //! | no credentials, or of another scheme than `Bearer` | 401 | `Bearer realm="…"` | `UNAUTHENTICATED` |
 //! | several tokens, `?access_token=` beside a header, or a malformed header | 400 | and `error="invalid_request"` | `UNAUTHENTICATED` |
+//! | a cookie's token, and the request may come from another site | 403 | none | `PERMISSION_DENIED` |
 //! | any fault of the token | 401 | and `error="invalid_token"` | `UNAUTHENTICATED` |
 //! | keys unavailable or not cached | 503 and `Retry-After` | none | `UNAVAILABLE` and `grpc-retry-pushback-ms` |
 //!
@@ -87,18 +89,24 @@ mod challenge;
 mod extension;
 mod future;
 mod grpc;
+mod head;
 mod layer;
 mod rejection;
+mod responder;
 mod service;
+mod token_source;
+mod web_address;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use body::ResponseBody;
 pub use extension::{optional_token, verified_token};
 pub use future::ResponseFuture;
+pub use head::RequestHead;
 pub use layer::AuthLayer;
 pub use rejection::Rejection;
 pub use service::AuthService;
+pub use token_source::TokenSource;
 
 #[cfg(feature = "testing")]
 pub(crate) use extension::let_through;

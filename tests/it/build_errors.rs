@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portcullis::middleware::TokenSource;
 use portcullis::testing::ScriptedFetch;
 use portcullis::{
     Algorithm, Audience, BuildError, Issuer, KeyRefresh, KeySet, TokenType, Verifier,
@@ -288,4 +289,35 @@ fn one_client_fetches() {
         text.contains("fetch") && text.contains("http_client"),
         "{text}"
     );
+}
+
+#[track_caller]
+fn check_setting<T>(setting: Result<T, BuildError>, says: &[&str]) {
+    let error = setting.err().expect("must not be taken");
+    let text = error.to_string();
+    assert_eq!(format!("{error:?}"), format!("InvalidSetting: {text}"));
+    for part in says {
+        assert!(text.contains(part), "{text:?} does not say {part:?}");
+    }
+}
+
+#[test]
+fn a_place_of_tokens_says_what_is_wrong_with_it() {
+    let cookie = |name, origin| TokenSource::cookie(name, &[origin]);
+    let good = "https://app.example.com";
+    check_setting(
+        cookie("token", good),
+        &["\"token\"", "__Host-", "dangerously_cookie"],
+    );
+    check_setting(cookie("", good), &["the name of a cookie", "\"\""]);
+    check_setting(
+        cookie("__Host-t", "https://app.example.com/"),
+        &["\"https://app.example.com/\"", "without a path"],
+    );
+    check_setting(cookie("__Host-t", "http://app.example.com"), &["use https"]);
+    check_setting(
+        TokenSource::dangerously_cookie("a b", &[]),
+        &["without spaces"],
+    );
+    check_setting(TokenSource::dangerously_query(""), &["a query parameter"]);
 }

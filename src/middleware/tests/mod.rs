@@ -1,6 +1,7 @@
 //! The layer around services that watch how they are called.
 
 pub(crate) mod support;
+mod token_sources;
 #[cfg(feature = "remote")]
 mod waiting;
 
