@@ -8,6 +8,7 @@ use http::Response;
 use tower_layer::Layer;
 
 use super::future::Verdict;
+use super::protected_resource::ProtectedResource;
 use super::rejection::Rejection;
 use super::responder::Responder;
 use super::service::AuthService;
@@ -75,6 +76,22 @@ impl AuthLayer {
     #[must_use]
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.gate_mut().responder).realm = realm.into().into();
+        self
+    }
+
+    /// Says in every challenge where the metadata of the protected resource is, so that a client that
+    /// knows nothing but the address finds out where to get a token
+    /// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). Off by default.
+    ///
+    /// The document itself is served by [`MetadataService`](super::MetadataService).
+    ///
+    /// # Example
+    ///
+    /// See [`ProtectedResource`].
+    #[must_use]
+    pub fn resource_metadata(mut self, resource: &ProtectedResource) -> Self {
+        let url = resource.metadata_url().into();
+        Arc::make_mut(&mut self.gate_mut().responder).metadata_url = Some(url);
         self
     }
 

@@ -33,9 +33,16 @@
 //! - It is logged once, at level DEBUG with the target `portcullis::rejection`. No response and no log
 //!   entry has anything of the token.
 //!
+//! # What a client must know
+//!
+//! [`ProtectedResource`] is the metadata of [RFC 9728](https://www.rfc-editor.org/rfc/rfc9728): who issues tokens
+//! for this service, and with which scopes. [`MetadataService`] serves it, and
+//! [`AuthLayer::resource_metadata`] tells of it in every challenge.
+//!
 //! # Deployment
 //!
-//! - **CORS**: a preflight carries no token, so a CORS layer belongs *outside* of this one.
+//! - **CORS**: a preflight carries no token, so a CORS layer belongs *outside* of this one. It should expose
+//!   `WWW-Authenticate` to clients that run in a browser.
 //! - **Routes**: only what the layer wraps is guarded. With axum, `Router::layer` wraps the routes
 //!   added before it; a route added after it is open, and an extractor there answers 500.
 //! - **Bodies**: the body of a refused request is dropped unread. Limits on it are for the server.
@@ -91,6 +98,8 @@ mod future;
 mod grpc;
 mod head;
 mod layer;
+mod metadata_service;
+mod protected_resource;
 mod rejection;
 mod responder;
 mod service;
@@ -104,6 +113,8 @@ pub use extension::{optional_token, verified_token};
 pub use future::ResponseFuture;
 pub use head::RequestHead;
 pub use layer::AuthLayer;
+pub use metadata_service::MetadataService;
+pub use protected_resource::ProtectedResource;
 pub use rejection::Rejection;
 pub use service::AuthService;
 pub use token_source::TokenSource;

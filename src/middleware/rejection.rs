@@ -202,8 +202,8 @@ impl Rejection {
 
     fn answered_by_default(&self) -> Self {
         let responder = Responder {
-            realm: self.responder.realm.clone(),
             custom: None,
+            ..Responder::clone(&self.responder)
         };
         Self {
             responder: Arc::new(responder),
@@ -237,12 +237,16 @@ impl Rejection {
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
-        let challenge = || Challenge::new(&self.responder.realm);
-        match self.cause.row().demand {
-            Demand::Nothing => None,
-            Demand::Credentials => Some(challenge().into_value()),
-            Demand::Better(code) => Some(challenge().error(code).into_value()),
-        }
+        let challenge = Challenge::new(&self.responder.realm);
+        let challenge = match self.cause.row().demand {
+            Demand::Nothing => return None,
+            Demand::Credentials => challenge,
+            Demand::Better(code) => challenge.error(code),
+        };
+        Some(match &self.responder.metadata_url {
+            Some(url) => challenge.resource_metadata(url).into_value(),
+            None => challenge.into_value(),
+        })
     }
 }
 
@@ -633,6 +637,7 @@ mod tests {
         let responder = Arc::new(Responder {
             realm: "orders".into(),
             custom: Some(custom),
+            ..Responder::default()
         });
         let response = Rejection::new(Cause::NoCredentials, false, responder).respond();
         assert_eq!(response.status(), 401);

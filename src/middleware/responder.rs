@@ -12,6 +12,8 @@ use super::rejection::Rejection;
 #[derive(Clone)]
 pub(super) struct Responder {
     pub(super) realm: Box<str>,
+    /// Where clients learn how to get a token.
+    pub(super) metadata_url: Option<Box<str>>,
     pub(super) custom: Option<Arc<CustomResponse>>,
 }
 
@@ -23,6 +25,7 @@ impl Default for Responder {
     fn default() -> Self {
         Self {
             realm: DEFAULT_REALM.into(),
+            metadata_url: None,
             custom: None,
         }
     }
@@ -32,6 +35,7 @@ impl fmt::Debug for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Responder")
             .field("realm", &self.realm)
+            .field("resource_metadata", &self.metadata_url)
             .field("custom", &self.custom.is_some())
             .finish()
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis::middleware::TokenSource;
+use portcullis::middleware::{MetadataService, ProtectedResource, TokenSource};
 use portcullis::testing::ScriptedFetch;
 use portcullis::{
     Algorithm, Audience, BuildError, Issuer, KeyRefresh, KeySet, TokenType, Verifier,
@@ -320,4 +320,31 @@ fn a_place_of_tokens_says_what_is_wrong_with_it() {
         &["without spaces"],
     );
     check_setting(TokenSource::dangerously_query(""), &["a query parameter"]);
+}
+
+#[test]
+fn metadata_says_what_is_wrong_with_it() {
+    let resource =
+        |resource, server| ProtectedResource::with_authorization_servers(resource, &[server]);
+    let good = "https://api.example.com/mcp";
+    check_setting(
+        resource("api", ISSUER),
+        &["resource", "\"api\"", "absolute https URL"],
+    );
+    check_setting(resource("http://api.example.com", ISSUER), &["loopback"]);
+    check_setting(
+        resource("https://a.example?x=1", ISSUER),
+        &["without query"],
+    );
+    check_setting(
+        resource(good, "internal"),
+        &["authorization_servers", "internal"],
+    );
+    let fixed = || resource(good, ISSUER).unwrap();
+    check_setting(
+        fixed().resource_tos_uri("tos"),
+        &["resource_tos_uri", "\"tos\""],
+    );
+    check_setting(fixed().member("resource", "x"), &["\"resource\"", "method"]);
+    check_setting(MetadataService::new([fixed(), fixed()]), &["the same path"]);
 }

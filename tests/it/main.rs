@@ -31,6 +31,7 @@ mod properties;
 mod provider_outage;
 mod redaction;
 mod seeds;
+mod resource_metadata;
 mod rotation_replay;
 #[path = "../../examples/fleet/rotations.rs"]
 mod rotations;

@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty};
-use portcullis::middleware::{TokenSource, optional_token};
+use portcullis::middleware::{ProtectedResource, TokenSource, optional_token};
 use portcullis::{
     Audience, AuthLayer, Issuer, KeySet, Rejection, TokenType, VerifiedToken, Verifier,
 };
@@ -50,6 +50,13 @@ impl Door {
     pub(crate) fn optional(self) -> Self {
         Self {
             layer: self.layer.optional(),
+            ..self
+        }
+    }
+
+    pub(crate) fn resource_metadata(self, resource: &ProtectedResource) -> Self {
+        Self {
+            layer: self.layer.resource_metadata(resource),
             ..self
         }
     }
