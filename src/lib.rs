@@ -152,6 +152,7 @@ pub mod simulation;
 mod issuer;
 mod verifier;
 mod clock;
+mod expiry;
 #[cfg(feature = "remote")]
 mod event;
 #[cfg(feature = "metrics")]
@@ -193,6 +194,8 @@ pub use error::{
 };
 #[cfg(feature = "remote")]
 pub use event::{Event, Observer};
+#[cfg(any(feature = "remote", feature = "tower"))]
+pub use expiry::Expired;
 #[cfg(feature = "remote")]
 pub use fetch::{Fetch, FetchFuture, FetchRequest, FetchResponse, Freshness};
 pub use issuer::Issuer;

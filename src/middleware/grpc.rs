@@ -26,6 +26,11 @@ pub(crate) fn is_grpc(method: &Method, version: Version, headers: &HeaderMap) ->
 /// The message must need no percent-encoding.
 pub(super) fn write_status(headers: &mut HeaderMap, code: u16, message: &'static str) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    write_trailers(headers, code, message);
+}
+
+/// The same where headers were sent before.
+pub(super) fn write_trailers(headers: &mut HeaderMap, code: u16, message: &'static str) {
     headers.insert(STATUS, HeaderValue::from(code));
     headers.insert(MESSAGE, HeaderValue::from_static(message));
 }

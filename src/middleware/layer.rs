@@ -4,15 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use tower_layer::Layer;
 
+use super::ending::Ending;
 use super::future::Verdict;
+use super::grpc::is_grpc;
 use super::protected_resource::ProtectedResource;
 use super::rejection::Rejection;
 use super::responder::Responder;
 use super::service::AuthService;
 use super::token_source::{TokenSource, TokenSources};
+use crate::token::VerifiedToken;
 use crate::verifier::Verifier;
 
 /// Lets only requests through whose access token the verifier accepts.
@@ -32,6 +35,7 @@ impl AuthLayer {
                 verifier,
                 sources: TokenSources::default(),
                 anonymous: false,
+                ends_at_expiry: false,
                 responder: Arc::default(),
             }),
         }
@@ -76,6 +80,29 @@ impl AuthLayer {
     #[must_use]
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.gate_mut().responder).realm = realm.into().into();
+        self
+    }
+
+    /// Ends a response that is still being sent when its token expires, as an event stream or a gRPC
+    /// stream may be. Off by default: a token is checked when a request comes, and a service that sends
+    /// long exports would have them cut.
+    ///
+    /// | response | how it ends |
+    /// |---|---|
+    /// | gRPC | with the status `UNAUTHENTICATED` and the challenge, in the trailers |
+    /// | `text/event-stream` | as if the service had ended it; clients come back, and get a 401 |
+    /// | any other of unknown length | broken off, so that nobody takes it for whole: HTTP/1.1 closes the connection, HTTP/2 resets the stream |
+    /// | of known length | it is not ended: it ends by itself |
+    ///
+    /// The moment is when the verifier would refuse the token, its leeway included, by the verifier's
+    /// clock. The service's body is dropped then. What the client sends is not ended, nor a request
+    /// that has no answer yet: the first frame of a response always passes. Nor can a layer end a
+    /// WebSocket: see [`VerifiedToken::expired`](crate::VerifiedToken::expired).
+    ///
+    /// Costs an allocation a request. Needs a tokio runtime with time.
+    #[must_use]
+    pub fn end_at_expiry(mut self) -> Self {
+        self.gate_mut().ends_at_expiry = true;
         self
     }
 
@@ -147,10 +174,21 @@ pub(super) struct Gate {
     pub(super) verifier: Verifier,
     pub(super) sources: TokenSources,
     pub(super) anonymous: bool,
+    pub(super) ends_at_expiry: bool,
     pub(super) responder: Arc<Responder>,
 }
 
 impl Gate {
+    /// What ends the response to this request.
+    pub(super) fn ending<B>(&self, request: &Request<B>, token: &VerifiedToken) -> Box<Ending> {
+        let grpc = is_grpc(request.method(), request.version(), request.headers());
+        Box::new(Ending::new(
+            token.expired(),
+            Arc::clone(&self.responder),
+            grpc,
+        ))
+    }
+
     /// Verifies a copy of the token: the request it is borrowed from has to move while it waits.
     pub(super) fn verify(&self, token: &str) -> Verdict {
         let verifier = self.verifier.clone();
@@ -164,6 +202,7 @@ impl fmt::Debug for Gate {
         f.debug_struct("AuthLayer")
             .field("token_from", &self.sources)
             .field("optional", &self.anonymous)
+            .field("end_at_expiry", &self.ends_at_expiry)
             .field("responder", &self.responder)
             .finish_non_exhaustive()
     }

@@ -46,8 +46,10 @@
 //! - **Routes**: only what the layer wraps is guarded. With axum, `Router::layer` wraps the routes
 //!   added before it; a route added after it is open, and an extractor there answers 500.
 //! - **Bodies**: the body of a refused request is dropped unread. Limits on it are for the server.
-//! - **Upgrades and long streams**: a WebSocket, an h2c upgrade or a gRPC stream is checked once,
-//!   when it begins. Whoever serves it has to end it when the token expires.
+//! - **Long responses**: a token is checked once, when the request comes. [`AuthLayer::end_at_expiry`]
+//!   ends event streams and gRPC streams when it expires.
+//! - **Upgrades**: a WebSocket or an h2c upgrade is out of the layer's reach once it is open. Whoever
+//!   serves it ends it: [`VerifiedToken::expired`](crate::VerifiedToken::expired) has the recipe.
 //! - **Waiting**: a request waits only for keys that are not there yet, at most seconds, and keeps its
 //!   place in the inner service (a concurrency limit, say) while it does.
 //! - **Proxies**: identity is never read from a header such as `X-User`, nor written to one.
@@ -93,6 +95,7 @@
 
 mod body;
 mod challenge;
+mod ending;
 mod extension;
 mod future;
 mod grpc;
@@ -108,7 +111,7 @@ mod web_address;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use body::ResponseBody;
+pub use body::{BodyError, ResponseBody};
 pub use extension::{optional_token, verified_token};
 pub use future::ResponseFuture;
 pub use head::RequestHead;

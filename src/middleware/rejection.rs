@@ -222,6 +222,15 @@ impl Rejection {
         }
     }
 
+    /// What ends a call whose response has begun.
+    pub(super) fn trailers(&self) -> HeaderMap {
+        let row = self.cause.row();
+        let mut trailers = HeaderMap::new();
+        grpc::write_trailers(&mut trailers, row.grpc, row.detail);
+        self.write_metadata(&mut trailers);
+        trailers
+    }
+
     fn write_shared(&self, headers: &mut HeaderMap) {
         headers.insert(CACHE_CONTROL, NO_STORE);
         if let Some(challenge) = self.challenge() {

@@ -24,6 +24,7 @@ mod floods;
 mod jsonwebtoken_beside_us;
 mod key_files;
 mod key_rotation;
+mod long_calls;
 mod many_issuers;
 mod multi_issuer;
 mod operations;
