@@ -140,6 +140,9 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::io;
+
     use bytes::BytesMut;
     use http::{HeaderMap, HeaderValue};
     use http_body_util::{BodyExt as _, Empty, Full};
@@ -197,5 +200,25 @@ mod tests {
         let body = ResponseBody::inner(Full::new(Bytes::from_static(b"yes")), None);
         assert_eq!(body.size_hint().exact(), Some(3));
         assert!(ResponseBody::inner(Empty::<Bytes>::new(), None).is_end_stream());
+    }
+
+    /// Servers take any error that can be boxed, of which a box is one and no `Error` itself.
+    #[test]
+    fn the_services_own_error_passes_as_it_is() {
+        type Boxed = Box<dyn Error + Send + Sync>;
+        #[track_caller]
+        fn check<E: Into<Boxed>>(error: BodyError<E>, expected: &str) -> Boxed {
+            let boxed: Boxed = error.into();
+            assert_eq!(boxed.to_string(), expected);
+            boxed
+        }
+        let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
+        let boxed = check(BodyError::Service(reset()), "connection reset");
+        assert!(boxed.is::<io::Error>());
+        let service = Boxed::from(reset());
+        let boxed = check(BodyError::Service(service), "connection reset");
+        assert!(boxed.is::<io::Error>());
+        let boxed = check(BodyError::<Infallible>::Expired, "token has expired");
+        assert!(matches!(boxed.downcast_ref(), Some(VerifyError::Expired)));
     }
 }

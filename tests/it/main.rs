@@ -25,6 +25,7 @@ mod jsonwebtoken_beside_us;
 mod key_files;
 mod key_rotation;
 mod long_calls;
+mod long_grpc_calls;
 mod many_issuers;
 mod multi_issuer;
 mod operations;
