@@ -62,6 +62,20 @@ impl<'a> BearerToken<'a> {
         Self::parse(value.as_bytes()).map(Some)
     }
 
+    /// A token that stands somewhere else, in a header of another name say: the whole text is one.
+    ///
+    /// # Errors
+    ///
+    /// [`BearerError::Malformed`] when the text is no `b64token`
+    /// ([RFC 6750 §2.1](https://www.rfc-editor.org/rfc/rfc6750#section-2.1)); a JWT is one.
+    pub fn from_bytes(text: &'a [u8]) -> Result<Self, BearerError> {
+        if !is_b64token(text) {
+            return Err(BearerError::Malformed);
+        }
+        let text = str::from_utf8(text).map_err(|_| BearerError::Malformed)?;
+        Ok(Self(text))
+    }
+
     /// The token as sent.
     #[must_use]
     pub const fn as_str(&self) -> &'a str {
@@ -87,16 +101,10 @@ impl<'a> BearerToken<'a> {
         while let [b' ', tail @ ..] = token {
             token = tail;
         }
-        if is_b64token(token) {
-            return str::from_utf8(token)
-                .map(Self)
-                .map_err(|_| BearerError::Malformed);
-        }
         // No comma can be part of a token: intermediaries join repeated headers with it.
-        Err(if token.contains(&b',') {
-            BearerError::Several
-        } else {
-            BearerError::Malformed
+        Self::from_bytes(token).map_err(|error| match token.contains(&b',') {
+            true => BearerError::Several,
+            false => error,
         })
     }
 }
@@ -107,17 +115,19 @@ impl fmt::Debug for BearerToken<'_> {
     }
 }
 
-/// Why the `Authorization` header does not hold exactly one well-formed bearer token.
+/// Why a request does not hold exactly one well-formed bearer token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BearerError {
-    /// `malformed_credentials`: the scheme is no token, or what follows `Bearer` is none.
-    #[error("Authorization header is malformed")]
+    /// `malformed_credentials`: the scheme is no token, or what follows `Bearer` is none; or what stands
+    /// elsewhere, where a token is expected, is none.
+    #[error("credentials are malformed")]
     Malformed,
     /// `other_scheme`: well-formed so far, but of another scheme than `Bearer`, such as `Basic` or `DPoP`.
     #[error("Authorization header is of another scheme than Bearer")]
     OtherScheme,
-    /// `several_credentials`: more than one `Authorization` header, or a list in one.
+    /// `several_credentials`: more than one `Authorization` header, or a list in one; or a token in more
+    /// than one place.
     #[error("more than one set of credentials")]
     Several,
 }
@@ -135,7 +145,7 @@ impl BearerError {
 }
 
 /// A `token` of [RFC 9110 §5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
-fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()
         && bytes
             .iter()

@@ -90,6 +90,7 @@
 //! |---|---|---|
 //! | no credentials | 401, no error code | `UNAUTHENTICATED` |
 //! | several tokens (also `?access_token=`), malformed header | 400 `invalid_request` | `UNAUTHENTICATED` |
+//! | a token in a cookie, from another site perhaps | 403 | `PERMISSION_DENIED` |
 //! | any fault of the token | 401 `invalid_token` | `UNAUTHENTICATED` |
 //! | keys unavailable | 503 with `Retry-After` | `UNAVAILABLE` |
 //! | layer missing in front of an extractor | 500 | `INTERNAL` |
@@ -102,7 +103,7 @@
 //! |---|---|---|
 //! | `portcullis::keys` | WARN | a fetch that failed, with its cause; a failover; a private key that is published |
 //! | | INFO, DEBUG | another `jwks_uri`; each fetch that succeeded |
-//! | `portcullis::config` | WARN | each setting named `dangerously…` of a verifier that is built |
+//! | `portcullis::config` | WARN | each setting named `dangerously…` of a verifier or layer that is built |
 //! | `portcullis::rejection` | DEBUG | each refused request, with its reason code |
 //! | | ERROR | an extractor without a layer in front of it: a mistake in the service |
 //! | `portcullis::testing` | WARN in a release build, else DEBUG | identities that nobody verified, with the feature `testing` |
@@ -151,6 +152,7 @@ pub mod simulation;
 mod issuer;
 mod verifier;
 mod clock;
+mod expiry;
 #[cfg(feature = "remote")]
 mod event;
 #[cfg(feature = "metrics")]
@@ -192,6 +194,8 @@ pub use error::{
 };
 #[cfg(feature = "remote")]
 pub use event::{Event, Observer};
+#[cfg(any(feature = "remote", feature = "tower"))]
+pub use expiry::Expired;
 #[cfg(feature = "remote")]
 pub use fetch::{Fetch, FetchFuture, FetchRequest, FetchResponse, Freshness};
 pub use issuer::Issuer;

@@ -56,6 +56,14 @@ impl NumericDate {
         UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
     }
 
+    /// How long after `earlier` this is, or `None` when it is not.
+    #[cfg(any(feature = "remote", feature = "tower"))]
+    pub(crate) fn since(self, earlier: Self) -> Option<Duration> {
+        let nanoseconds = self.0.saturating_sub(earlier.0);
+        (nanoseconds > 0)
+            .then(|| Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX)))
+    }
+
     pub(crate) fn plus(self, duration: Duration) -> Self {
         Self(
             self.0
@@ -136,6 +144,19 @@ mod tests {
         let date: NumericDate = serde_json::from_str("9007199254740993").unwrap();
         assert_eq!(date, NumericDate::from_seconds(9_007_199_254_740_993_u64));
         assert!(serde_json::from_str::<NumericDate>(r#""1""#).is_err());
+    }
+
+    #[cfg(any(feature = "remote", feature = "tower"))]
+    #[test]
+    fn a_moment_is_after_those_before_it() {
+        let date = NumericDate::from_float(10.5);
+        let earlier = NumericDate::from_seconds(10);
+        assert_eq!(date.since(earlier), Some(Duration::from_millis(500)));
+        assert_eq!(date.since(date), None);
+        assert_eq!(earlier.since(date), None);
+        let (last, first) = (NumericDate(i128::MAX), NumericDate(i128::MIN));
+        assert_eq!(last.since(first), Some(Duration::from_nanos(u64::MAX)));
+        assert_eq!(first.since(last), None);
     }
 
     #[test]

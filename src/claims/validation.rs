@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::{Audience, NumericDate, RegisteredClaims, VerifiedJwt};
 use crate::error::{Malformation, VerifyError};
+use crate::expiry::{CarriedClock, Expiry};
 use crate::jwk::VerificationKey;
 use crate::jws::Header;
 use crate::token::VerifiedToken;
@@ -72,6 +73,8 @@ pub(crate) struct Validation {
     pub(crate) token_type: TokenType,
     pub(crate) required_claims: Vec<Arc<str>>,
     pub(crate) max_token_age: Option<Duration>,
+    /// For the tokens to carry along.
+    pub(crate) clock: CarriedClock,
 }
 
 /// A token that passed every check. Only [`Validation::validate`] makes one, and only from one is a
@@ -82,6 +85,11 @@ pub(crate) struct AcceptedJwt {
     pub(crate) payload: Box<str>,
     pub(crate) claims: RegisteredClaims,
     pub(crate) expires_at: NumericDate,
+    #[cfg_attr(
+        not(any(feature = "remote", feature = "tower")),
+        expect(dead_code, reason = "without a runtime nobody waits for it")
+    )]
+    pub(crate) expiry: Expiry,
     /// The key that made the signature; none for what a test asserts.
     pub(crate) key: Option<Arc<VerificationKey>>,
     _made_here: (),
@@ -124,12 +132,14 @@ impl Validation {
             return Err(VerifyError::BindingRequired);
         }
         let issuer = Arc::clone(&self.issuer);
+        let expiry = self.expiry(&claims, expires_at);
         Ok(VerifiedToken::new(AcceptedJwt {
             header,
             issuer,
             payload,
             claims,
             expires_at,
+            expiry,
             key: Some(key),
             _made_here: (),
         }))
@@ -140,6 +150,20 @@ impl Validation {
     pub(crate) fn still_accepts(&self, jwt: &AcceptedJwt, now: SystemTime) -> bool {
         let now = NumericDate::from_system_time(now);
         self.check_times(&jwt.claims, jwt.expires_at, now).is_ok()
+    }
+
+    /// From when on [`check_times`](Self::check_times) refuses what it has accepted once.
+    fn expiry(&self, claims: &RegisteredClaims, expires_at: NumericDate) -> Expiry {
+        let expired_from = expires_at.plus(self.leeway);
+        let too_old_from = self.max_token_age.zip(claims.issued_at);
+        let too_old_from = too_old_from.map(|(max_age, issued_at)| {
+            let last = issued_at.plus(max_age).plus(self.leeway);
+            last.plus(Duration::from_nanos(1))
+        });
+        Expiry {
+            refused_from: too_old_from.map_or(expired_from, |too_old| too_old.min(expired_from)),
+            clock: self.clock.clone(),
+        }
     }
 
     fn refuses_other_kinds(&self) -> bool {
@@ -248,6 +272,10 @@ impl AcceptedJwt {
             payload,
             claims,
             expires_at,
+            expiry: Expiry {
+                refused_from: expires_at,
+                clock: CarriedClock::default(),
+            },
             key: None,
             _made_here: (),
         })

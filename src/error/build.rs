@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::SkipReason;
 use crate::text::Configured;
 
-/// Why [`VerifierBuilder::build`](crate::VerifierBuilder::build) refused a configuration.
+/// Why [`VerifierBuilder::build`](crate::VerifierBuilder::build), or the value of a setting itself, refused a
+/// configuration.
 ///
 /// Every text names the issuer and the setting that is wrong, with its value where that helps, and the
 /// remedy; `Debug` shows the same text, so that `?` in `main` does. A URL is shown without user name,
@@ -183,6 +184,16 @@ pub enum BuildError {
          leave one out"
     )]
     TwoHttpClients,
+    /// A setting of a layer, which belongs to no issuer, is not what it must be.
+    #[error("{setting} cannot be {:?}: {problem}", Configured(value))]
+    InvalidSetting {
+        /// Which setting, such as `"an origin of a cookie"`.
+        setting: &'static str,
+        /// The value given.
+        value: String,
+        /// What is wrong with it, and the remedy.
+        problem: &'static str,
+    },
     /// The crate was compiled without a crypto backend.
     #[error("no crypto backend is compiled in; enable the feature aws-lc-rs or rust-crypto")]
     NoCryptoBackend,
@@ -214,6 +225,7 @@ impl BuildError {
             Self::KeyRefreshOutOfBounds { .. } => "KeyRefreshOutOfBounds",
             Self::NothingToFailOver { .. } => "NothingToFailOver",
             Self::TwoHttpClients => "TwoHttpClients",
+            Self::InvalidSetting { .. } => "InvalidSetting",
             Self::NoCryptoBackend => "NoCryptoBackend",
             Self::HttpClient { .. } => "HttpClient",
         }

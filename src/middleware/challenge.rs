@@ -13,9 +13,19 @@ impl Challenge {
     }
 
     /// Adds `error`, one of the codes of RFC 6750 §3.1.
-    pub(super) fn error(mut self, code: &str) -> Self {
+    pub(super) fn error(self, code: &str) -> Self {
+        self.and("error", code)
+    }
+
+    /// Adds where the metadata of the resource is
+    /// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)).
+    pub(super) fn resource_metadata(self, url: &str) -> Self {
+        self.and("resource_metadata", url)
+    }
+
+    fn and(mut self, name: &str, value: &str) -> Self {
         self.0.push_str(", ");
-        self.parameter("error", code)
+        self.parameter(name, value)
     }
 
     pub(super) fn into_value(self) -> HeaderValue {
@@ -77,10 +87,12 @@ mod tests {
 
     #[test]
     fn parameters_are_separated_by_commas() {
-        let challenge = Challenge::new("api").error("invalid_token");
+        let challenge = Challenge::new("api")
+            .error("invalid_token")
+            .resource_metadata("https://a/b");
         assert_eq!(
             challenge.into_value(),
-            r#"Bearer realm="api", error="invalid_token""#
+            r#"Bearer realm="api", error="invalid_token", resource_metadata="https://a/b""#
         );
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{Extensions, Request};
 
 use super::grpc::is_grpc;
-use super::rejection::{Cause, Rejection, Responder};
+use super::rejection::{Cause, Rejection};
+use super::responder::Responder;
 use crate::token::VerifiedToken;
 
 /// The token of a request behind an [`AuthLayer`](super::AuthLayer); for services without axum or tonic.

@@ -10,6 +10,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
+use super::ending::Ending;
 use super::extension::Guarded;
 use super::grpc::is_grpc;
 use super::layer::Gate;
@@ -34,7 +35,7 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        Admitted { #[pin] future: S::Future },
+        Admitted { #[pin] future: S::Future, ending: Option<Box<Ending>> },
         Refused { rejection: Rejection },
         // Boxed, so that a request that need not wait does not carry the room to hold itself.
         Waiting { verdict: Verdict, held: Option<Box<Held<S, B>>> },
@@ -89,9 +90,15 @@ where
     ) -> Self {
         match verdict {
             Ok(token) => {
+                gate.sources.hide(request.headers_mut());
+                let ending = token
+                    .as_ref()
+                    .filter(|_| gate.ends_at_expiry)
+                    .map(|token| gate.ending(&request, token));
                 Guarded::mark(request.extensions_mut(), &gate.responder, token);
                 Self::Admitted {
                     future: service.call(request),
+                    ending,
                 }
             }
             Err(cause) => {
@@ -114,10 +121,14 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProjection::Admitted { future } => {
-                    return future
-                        .poll(cx)
-                        .map_ok(|response| response.map(ResponseBody::inner));
+                StateProjection::Admitted { future, ending } => {
+                    let response = ready!(future.poll(cx))?;
+                    let mut ending = ending.take();
+                    if let Some(ending) = &mut ending {
+                        ending.begins_with(response.headers());
+                    }
+                    let response = response.map(|body| ResponseBody::inner(body, ending));
+                    return Poll::Ready(Ok(response));
                 }
                 StateProjection::Refused { rejection } => {
                     return Poll::Ready(Ok(rejection.clone().respond().map(ResponseBody::refusal)));

@@ -26,6 +26,11 @@ pub(crate) fn is_grpc(method: &Method, version: Version, headers: &HeaderMap) ->
 /// The message must need no percent-encoding.
 pub(super) fn write_status(headers: &mut HeaderMap, code: u16, message: &'static str) {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    write_trailers(headers, code, message);
+}
+
+/// The same where headers were sent before.
+pub(super) fn write_trailers(headers: &mut HeaderMap, code: u16, message: &'static str) {
     headers.insert(STATUS, HeaderValue::from(code));
     headers.insert(MESSAGE, HeaderValue::from_static(message));
 }
@@ -36,6 +41,7 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// When a client may retry ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)).
 pub(super) const RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
+pub(super) const PERMISSION_DENIED: u16 = 7;
 pub(super) const INTERNAL: u16 = 13;
 pub(super) const UNAVAILABLE: u16 = 14;
 pub(super) const UNAUTHENTICATED: u16 = 16;

@@ -4,12 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use tower_layer::Layer;
 
+use super::ending::Ending;
 use super::future::Verdict;
-use super::rejection::{Rejection, Responder};
+use super::grpc::is_grpc;
+use super::protected_resource::ProtectedResource;
+use super::rejection::Rejection;
+use super::responder::Responder;
 use super::service::AuthService;
+use super::token_source::{TokenSource, TokenSources};
+use crate::token::VerifiedToken;
 use crate::verifier::Verifier;
 
 /// Lets only requests through whose access token the verifier accepts.
@@ -27,7 +33,9 @@ impl AuthLayer {
         Self {
             gate: Arc::new(Gate {
                 verifier,
+                sources: TokenSources::default(),
                 anonymous: false,
+                ends_at_expiry: false,
                 responder: Arc::default(),
             }),
         }
@@ -35,8 +43,8 @@ impl AuthLayer {
 
     /// Lets requests without credentials through as anonymous. Off by default.
     ///
-    /// Only the *absence* of an `Authorization` header is anonymous. A token that is not accepted,
-    /// another scheme, a malformed header and keys that cannot be had are refused as ever.
+    /// Only the *absence* of credentials, wherever a token is taken from, is anonymous. A token that is
+    /// not accepted, another scheme, a malformed header and keys that cannot be had are refused as ever.
     ///
     /// # Security
     ///
@@ -48,6 +56,23 @@ impl AuthLayer {
         self
     }
 
+    /// Takes the token from here. The first call replaces the default, the `Authorization` header; each
+    /// further one adds a place, and one that is named again is set anew.
+    ///
+    /// A request with tokens in two of these places is refused with `invalid_request`
+    /// ([RFC 6750 §2](https://www.rfc-editor.org/rfc/rfc6750#section-2)), and so is one with a token here and
+    /// a second one in the header or in `?access_token=` where nobody takes it from. Elsewhere nothing
+    /// is looked at: a request whose only token stands there has none.
+    ///
+    /// # Example
+    ///
+    /// See [`TokenSource`].
+    #[must_use]
+    pub fn token_from(mut self, source: TokenSource) -> Self {
+        self.gate_mut().sources.name(source);
+        self
+    }
+
     /// Names the protection space in every challenge. `"api"` by default, which gives nothing away.
     ///
     /// Any text will do: quotes and backslashes are escaped, and everything but printable ASCII
@@ -55,6 +80,45 @@ impl AuthLayer {
     #[must_use]
     pub fn realm(mut self, realm: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.gate_mut().responder).realm = realm.into().into();
+        self
+    }
+
+    /// Ends a response that is still being sent when its token expires, as an event stream or a gRPC
+    /// stream may be. Off by default: a token is checked when a request comes, and a service that sends
+    /// long exports would have them cut.
+    ///
+    /// | response | how it ends |
+    /// |---|---|
+    /// | gRPC | with the status `UNAUTHENTICATED` and the challenge, in the trailers |
+    /// | `text/event-stream` | as if the service had ended it; clients come back, and get a 401 |
+    /// | any other of unknown length | broken off, so that nobody takes it for whole: HTTP/1.1 closes the connection, HTTP/2 resets the stream |
+    /// | of known length | it is not ended: it ends by itself |
+    ///
+    /// The moment is when the verifier would refuse the token, its leeway included, by the verifier's
+    /// clock. The service's body is dropped then. What the client sends is not ended, nor a request
+    /// that has no answer yet: the first frame of a response always passes. Nor can a layer end a
+    /// WebSocket: see [`VerifiedToken::expired`](crate::VerifiedToken::expired).
+    ///
+    /// Costs an allocation a request. Needs a tokio runtime with time.
+    #[must_use]
+    pub fn end_at_expiry(mut self) -> Self {
+        self.gate_mut().ends_at_expiry = true;
+        self
+    }
+
+    /// Says in every challenge where the metadata of the protected resource is, so that a client that
+    /// knows nothing but the address finds out where to get a token
+    /// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)). Off by default.
+    ///
+    /// The document itself is served by [`MetadataService`](super::MetadataService).
+    ///
+    /// # Example
+    ///
+    /// See [`ProtectedResource`].
+    #[must_use]
+    pub fn resource_metadata(mut self, resource: &ProtectedResource) -> Self {
+        let url = resource.metadata_url().into();
+        Arc::make_mut(&mut self.gate_mut().responder).metadata_url = Some(url);
         self
     }
 
@@ -108,11 +172,23 @@ impl fmt::Debug for AuthLayer {
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) verifier: Verifier,
+    pub(super) sources: TokenSources,
     pub(super) anonymous: bool,
+    pub(super) ends_at_expiry: bool,
     pub(super) responder: Arc<Responder>,
 }
 
 impl Gate {
+    /// What ends the response to this request.
+    pub(super) fn ending<B>(&self, request: &Request<B>, token: &VerifiedToken) -> Box<Ending> {
+        let grpc = is_grpc(request.method(), request.version(), request.headers());
+        Box::new(Ending::new(
+            token.expired(),
+            Arc::clone(&self.responder),
+            grpc,
+        ))
+    }
+
     /// Verifies a copy of the token: the request it is borrowed from has to move while it waits.
     pub(super) fn verify(&self, token: &str) -> Verdict {
         let verifier = self.verifier.clone();
@@ -124,7 +200,9 @@ impl Gate {
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthLayer")
+            .field("token_from", &self.sources)
             .field("optional", &self.anonymous)
+            .field("end_at_expiry", &self.ends_at_expiry)
             .field("responder", &self.responder)
             .finish_non_exhaustive()
     }

@@ -2,12 +2,13 @@
 //!
 //! The layer takes the bearer token out of the `Authorization` header, has a
 //! [`Verifier`](crate::Verifier) check it, and puts the [`VerifiedToken`](crate::VerifiedToken) into
-//! the extensions of the request. It reads neither body nor path, and takes no token from a query.
+//! the extensions of the request. It reads neither body nor path. [`AuthLayer::token_from`] names other
+//! places for the token: a cookie, a protocol of a WebSocket, the query, or one of your own.
 //!
 //! # What passes
 //!
 //! 1. A request with exactly one well-formed bearer token that the verifier accepts.
-//! 2. With [`AuthLayer::optional`], a request without any `Authorization` header, as anonymous.
+//! 2. With [`AuthLayer::optional`], a request without any credentials, as anonymous.
 //!
 //! Nothing else does: no path, method or content type is let through by itself. Whatever
 //! `VerifiedToken` a request brings from further out is removed first.
@@ -20,6 +21,7 @@
 //! |---|---|---|---|
 //! | no credentials, or of another scheme than `Bearer` | 401 | `Bearer realm="…"` | `UNAUTHENTICATED` |
 //! | several tokens, `?access_token=` beside a header, or a malformed header | 400 | and `error="invalid_request"` | `UNAUTHENTICATED` |
+//! | a cookie's token, and the request may come from another site | 403 | none | `PERMISSION_DENIED` |
 //! | any fault of the token | 401 | and `error="invalid_token"` | `UNAUTHENTICATED` |
 //! | keys unavailable or not cached | 503 and `Retry-After` | none | `UNAVAILABLE` and `grpc-retry-pushback-ms` |
 //!
@@ -31,14 +33,23 @@
 //! - It is logged once, at level DEBUG with the target `portcullis::rejection`. No response and no log
 //!   entry has anything of the token.
 //!
+//! # What a client must know
+//!
+//! [`ProtectedResource`] is the metadata of [RFC 9728](https://www.rfc-editor.org/rfc/rfc9728): who issues tokens
+//! for this service, and with which scopes. [`MetadataService`] serves it, and
+//! [`AuthLayer::resource_metadata`] tells of it in every challenge.
+//!
 //! # Deployment
 //!
-//! - **CORS**: a preflight carries no token, so a CORS layer belongs *outside* of this one.
+//! - **CORS**: a preflight carries no token, so a CORS layer belongs *outside* of this one. It should expose
+//!   `WWW-Authenticate` to clients that run in a browser.
 //! - **Routes**: only what the layer wraps is guarded. With axum, `Router::layer` wraps the routes
 //!   added before it; a route added after it is open, and an extractor there answers 500.
 //! - **Bodies**: the body of a refused request is dropped unread. Limits on it are for the server.
-//! - **Upgrades and long streams**: a WebSocket, an h2c upgrade or a gRPC stream is checked once,
-//!   when it begins. Whoever serves it has to end it when the token expires.
+//! - **Long responses**: a token is checked once, when the request comes. [`AuthLayer::end_at_expiry`]
+//!   ends event streams and gRPC streams when it expires.
+//! - **Upgrades**: a WebSocket or an h2c upgrade is out of the layer's reach once it is open. Whoever
+//!   serves it ends it: [`VerifiedToken::expired`](crate::VerifiedToken::expired) has the recipe.
 //! - **Waiting**: a request waits only for keys that are not there yet, at most seconds, and keeps its
 //!   place in the inner service (a concurrency limit, say) while it does.
 //! - **Proxies**: identity is never read from a header such as `X-User`, nor written to one.
@@ -84,21 +95,32 @@
 
 mod body;
 mod challenge;
+mod ending;
 mod extension;
 mod future;
 mod grpc;
+mod head;
 mod layer;
+mod metadata_service;
+mod protected_resource;
 mod rejection;
+mod responder;
 mod service;
+mod token_source;
+mod web_address;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use body::ResponseBody;
+pub use body::{BodyError, ResponseBody};
 pub use extension::{optional_token, verified_token};
 pub use future::ResponseFuture;
+pub use head::RequestHead;
 pub use layer::AuthLayer;
+pub use metadata_service::MetadataService;
+pub use protected_resource::ProtectedResource;
 pub use rejection::Rejection;
 pub use service::AuthService;
+pub use token_source::TokenSource;
 
 #[cfg(feature = "testing")]
 pub(crate) use extension::let_through;

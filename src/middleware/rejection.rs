@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | no credentials, or of another scheme | 401 | realm, no error code | `UNAUTHENTICATED` |
 //! | malformed or several credentials, `?access_token=` among them | 400 | `error="invalid_request"` | `UNAUTHENTICATED` |
+//! | a cookie's token on a request that another site may have sent | 403 | none | `PERMISSION_DENIED` |
 //! | any fault of the token | 401 | `error="invalid_token"` | `UNAUTHENTICATED` |
 //! | keys unavailable or not cached | 503, `Retry-After` | none | `UNAVAILABLE`, `grpc-retry-pushback-ms` |
 //! | no layer in front of an extractor | 500 | none | `INTERNAL` |
@@ -21,6 +22,7 @@ use http::{Response, StatusCode};
 
 use super::challenge::Challenge;
 use super::grpc;
+use super::responder::Responder;
 use crate::bearer::BearerError;
 #[cfg(feature = "axum")]
 use crate::error::ClaimError;
@@ -45,7 +47,7 @@ pub struct Rejection {
 
 impl Rejection {
     /// Every refusal is made here, once, so that it is logged once.
-    pub(crate) fn new(cause: Cause, grpc: bool, responder: Arc<Responder>) -> Self {
+    pub(super) fn new(cause: Cause, grpc: bool, responder: Arc<Responder>) -> Self {
         let rejection = Self {
             cause,
             grpc,
@@ -63,7 +65,7 @@ impl Rejection {
             Cause::Claims(_, error) => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
             }
-            Cause::NoCredentials | Cause::Credentials(_) => {
+            Cause::NoCredentials | Cause::Credentials(_) | Cause::CrossSite => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, "{rejection}");
             }
         }
@@ -72,12 +74,13 @@ impl Rejection {
 
     /// The stable code of this refusal, low in cardinality, part of the crate's semantic versioning:
     /// `no_credentials`, `other_scheme`, `malformed_credentials`, `several_credentials`,
-    /// `layer_missing`, or that of the [`VerifyError`].
+    /// `cross_site_request`, `layer_missing`, or that of the [`VerifyError`].
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match &self.cause {
             Cause::NoCredentials => "no_credentials",
             Cause::Credentials(error) => error.reason(),
+            Cause::CrossSite => "cross_site_request",
             Cause::Token(error) => error.reason(),
             #[cfg(feature = "axum")]
             Cause::Claims(error, _) => error.reason(),
@@ -98,7 +101,10 @@ impl Rejection {
             Cause::Token(error) => Some(error),
             #[cfg(feature = "axum")]
             Cause::Claims(error, _) => Some(error),
-            Cause::NoCredentials | Cause::Credentials(_) | Cause::LayerMissing => None,
+            Cause::NoCredentials
+            | Cause::Credentials(_)
+            | Cause::CrossSite
+            | Cause::LayerMissing => None,
         }
     }
 
@@ -196,8 +202,8 @@ impl Rejection {
 
     fn answered_by_default(&self) -> Self {
         let responder = Responder {
-            realm: self.responder.realm.clone(),
             custom: None,
+            ..Responder::clone(&self.responder)
         };
         Self {
             responder: Arc::new(responder),
@@ -216,6 +222,15 @@ impl Rejection {
         }
     }
 
+    /// What ends a call whose response has begun.
+    pub(super) fn trailers(&self) -> HeaderMap {
+        let row = self.cause.row();
+        let mut trailers = HeaderMap::new();
+        grpc::write_trailers(&mut trailers, row.grpc, row.detail);
+        self.write_metadata(&mut trailers);
+        trailers
+    }
+
     fn write_shared(&self, headers: &mut HeaderMap) {
         headers.insert(CACHE_CONTROL, NO_STORE);
         if let Some(challenge) = self.challenge() {
@@ -231,12 +246,16 @@ impl Rejection {
     }
 
     fn challenge(&self) -> Option<HeaderValue> {
-        let challenge = || Challenge::new(&self.responder.realm);
-        match self.cause.row().demand {
-            Demand::Nothing => None,
-            Demand::Credentials => Some(challenge().into_value()),
-            Demand::Better(code) => Some(challenge().error(code).into_value()),
-        }
+        let challenge = Challenge::new(&self.responder.realm);
+        let challenge = match self.cause.row().demand {
+            Demand::Nothing => return None,
+            Demand::Credentials => challenge,
+            Demand::Better(code) => challenge.error(code),
+        };
+        Some(match &self.responder.metadata_url {
+            Some(url) => challenge.resource_metadata(url).into_value(),
+            None => challenge.into_value(),
+        })
     }
 }
 
@@ -268,6 +287,9 @@ pub(crate) enum Cause {
     NoCredentials,
     #[error(transparent)]
     Credentials(BearerError),
+    /// A token that a browser may have sent without the user's application asking for it.
+    #[error("request with a cookie is neither of an allowed origin nor of the same one")]
+    CrossSite,
     #[error("token is not accepted")]
     Token(#[source] VerifyError),
     /// As a refusal, and which type of the service it is that the claims do not fit.
@@ -294,6 +316,12 @@ impl Cause {
                 demand: Demand::Better("invalid_request"),
                 grpc: grpc::UNAUTHENTICATED,
                 detail: "The request must carry one well-formed bearer access token.",
+            },
+            Self::CrossSite => Row {
+                status: StatusCode::FORBIDDEN,
+                demand: Demand::Nothing,
+                grpc: grpc::PERMISSION_DENIED,
+                detail: "The request must come from an allowed origin.",
             },
             Self::Token(error) if error.is_unavailable() => Row {
                 status: StatusCode::SERVICE_UNAVAILABLE,
@@ -349,37 +377,6 @@ enum Demand {
     Better(&'static str),
 }
 
-/// How one layer answers what it refuses, and what extractors behind it refuse.
-#[derive(Clone)]
-pub(crate) struct Responder {
-    pub(super) realm: Box<str>,
-    pub(super) custom: Option<Arc<CustomResponse>>,
-}
-
-/// Behind a pointer rather than a type parameter: refusals are not the hot path, and a layer can be
-/// named this way.
-pub(super) type CustomResponse = dyn Fn(&Rejection) -> Response<Bytes> + Send + Sync;
-
-impl Default for Responder {
-    fn default() -> Self {
-        Self {
-            realm: DEFAULT_REALM.into(),
-            custom: None,
-        }
-    }
-}
-
-impl fmt::Debug for Responder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Responder")
-            .field("realm", &self.realm)
-            .field("custom", &self.custom.is_some())
-            .finish()
-    }
-}
-
-/// Says nothing about what runs behind it.
-const DEFAULT_REALM: &str = "api";
 const LOG_TARGET: &str = "portcullis::rejection";
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// About as long as one fetch of keys may take.
@@ -389,6 +386,7 @@ const RETRY_AFTER_MOST: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
+    use super::super::responder::CustomResponse;
     use super::*;
     use crate::error::{FetchError, FetchErrorKind};
 
@@ -527,6 +525,20 @@ mod tests {
     }
 
     #[test]
+    fn a_request_of_another_site_is_forbidden() {
+        let detail = "The request must come from an allowed origin.";
+        let body = r#"{"title":"Forbidden","status":403,"detail":"The request must come from an allowed origin."}"#;
+        check(
+            &Cause::CrossSite,
+            "cross_site_request",
+            (403, body),
+            None,
+            None,
+            ("7", detail),
+        );
+    }
+
+    #[test]
     fn every_fault_of_a_token_is_answered_alike() {
         check_invalid_token(VerifyError::Expired);
         check_invalid_token(VerifyError::InvalidSignature);
@@ -634,6 +646,7 @@ mod tests {
         let responder = Arc::new(Responder {
             realm: "orders".into(),
             custom: Some(custom),
+            ..Responder::default()
         });
         let response = Rejection::new(Cause::NoCredentials, false, responder).respond();
         assert_eq!(response.status(), 401);
@@ -656,6 +669,7 @@ mod tests {
         let causes = [
             Cause::NoCredentials,
             Cause::Credentials(BearerError::Malformed),
+            Cause::CrossSite,
             Cause::Token(VerifyError::Expired),
             Cause::Token(VerifyError::KeyNotCached),
             Cause::LayerMissing,

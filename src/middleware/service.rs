@@ -4,14 +4,13 @@ use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response, Uri};
+use http::{Request, Response};
 use tower_service::Service;
 
 use super::body::ResponseBody;
 use super::future::{Held, ResponseFuture};
 use super::layer::Gate;
 use super::rejection::Cause;
-use crate::bearer::{BearerError, BearerToken};
 use crate::verifier::Attempt;
 
 /// A service behind an [`AuthLayer`](super::AuthLayer).
@@ -41,11 +40,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        let verdict = match BearerToken::from_headers(request.headers()) {
-            // Whoever checks the other one, behind us or in front, would take the request for another's.
-            Ok(Some(_)) if has_query_token(request.uri()) => {
-                Err(Cause::Credentials(BearerError::Several))
-            }
+        let verdict = match self.gate.sources.find((&request).into()) {
             Ok(Some(token)) => match self.gate.verifier.attempt(token.as_str()) {
                 Attempt::Done(verdict) => verdict.map(Some).map_err(Cause::Token),
                 Attempt::Wait => {
@@ -64,37 +59,8 @@ where
             },
             Ok(None) if self.gate.anonymous => Ok(None),
             Ok(None) => Err(Cause::NoCredentials),
-            Err(error) => Err(Cause::Credentials(error)),
+            Err(cause) => Err(cause),
         };
         ResponseFuture::go_on(&self.gate, &mut self.inner, request, verdict)
     }
-}
-
-/// Whether a second token stands in the query, where
-/// [RFC 6750 §2.3](https://www.rfc-editor.org/rfc/rfc6750#section-2.3) has it; §2 forbids more than
-/// one way at once. It is never read: addresses are logged.
-fn has_query_token(uri: &Uri) -> bool {
-    let members = uri.query().unwrap_or_default().split('&');
-    let mut names = members.map(|member| member.split('=').next().unwrap_or_default());
-    names.any(|name| percent_decoded(name.as_bytes()).eq(*b"access_token"))
-}
-
-/// What a form decodes a name to ([RFC 3986 §2.1](https://www.rfc-editor.org/rfc/rfc3986#section-2.1)).
-fn percent_decoded(mut text: &[u8]) -> impl Iterator<Item = u8> {
-    let digit = |byte: &u8| {
-        char::from(*byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    std::iter::from_fn(move || {
-        let (first, rest) = text.split_first()?;
-        if let (b'%', [high, low, after @ ..]) = (first, rest)
-            && let (Some(high), Some(low)) = (digit(high), digit(low))
-        {
-            text = after;
-            return Some(high << 4 | low);
-        }
-        text = rest;
-        Some(*first)
-    })
 }

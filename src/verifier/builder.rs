@@ -11,6 +11,7 @@ use super::{Inner, Verifier};
 use crate::claims::{Accepted, MAX_LEEWAY, TokenType, Validation};
 use crate::clock::{Clock, SystemClock};
 use crate::error::BuildError;
+use crate::expiry::CarriedClock;
 use crate::issuer::{Issuer, Source};
 use crate::jws::KnownHeaders;
 use crate::key_set::KeySet;
@@ -220,6 +221,7 @@ impl VerifierBuilder {
                     token_type: issuer.token_type,
                     required_claims: issuer.required_claims,
                     max_token_age: issuer.max_token_age,
+                    clock: CarriedClock(Arc::clone(&clock)),
                 },
             });
         }

@@ -1,4 +1,4 @@
-//! Real issuers, token libraries, Envoy, and gRPC clients in other languages, against the crate as a service uses it.
+//! Real issuers, token libraries, Envoy, and clients of gRPC and MCP in other languages, against the crate as a service uses it.
 //!
 //! `scripts/check-components` installs what this needs and runs it. `cargo test` leaves it out, so
 //! that it needs nothing installed; once asked for, a missing component is a failure.
@@ -11,6 +11,7 @@ mod envoy;
 mod examples;
 mod interoperability;
 mod key_trouble;
+mod mcp;
 mod outage;
 mod rotation;
 mod support;

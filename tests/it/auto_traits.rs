@@ -1,5 +1,6 @@
 //! What users rely on without writing it down.
 
+use portcullis::middleware::{MetadataService, ProtectedResource, TokenSource};
 use portcullis::{
     AuthLayer, BuildError, FetchError, Issuer, KeySet, Status, VerifiedToken, Verifier, VerifyError,
 };
@@ -14,16 +15,20 @@ fn handles_and_errors_are_shareable() {
     is_shareable::<FetchError>();
     is_shareable::<Issuer>();
     is_shareable::<KeySet>();
+    is_shareable::<MetadataService>();
+    is_shareable::<ProtectedResource>();
     is_shareable::<Status>();
+    is_shareable::<TokenSource>();
     is_shareable::<VerifiedToken>();
     is_shareable::<Verifier>();
     is_shareable::<VerifyError>();
 }
 
 #[expect(dead_code, reason = "only compiled")]
-fn futures_are_sendable(verifier: &Verifier) {
+fn futures_are_sendable(verifier: &Verifier, token: &VerifiedToken) {
     is_sendable(&verifier.verify(""));
     is_sendable(&verifier.warm_up());
+    is_sendable(&token.expired());
 }
 
 #[test]

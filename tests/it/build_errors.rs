@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use portcullis::middleware::{MetadataService, ProtectedResource, TokenSource};
 use portcullis::testing::ScriptedFetch;
 use portcullis::{
     Algorithm, Audience, BuildError, Issuer, KeyRefresh, KeySet, TokenType, Verifier,
@@ -288,4 +289,62 @@ fn one_client_fetches() {
         text.contains("fetch") && text.contains("http_client"),
         "{text}"
     );
+}
+
+#[track_caller]
+fn check_setting<T>(setting: Result<T, BuildError>, says: &[&str]) {
+    let error = setting.err().expect("must not be taken");
+    let text = error.to_string();
+    assert_eq!(format!("{error:?}"), format!("InvalidSetting: {text}"));
+    for part in says {
+        assert!(text.contains(part), "{text:?} does not say {part:?}");
+    }
+}
+
+#[test]
+fn a_place_of_tokens_says_what_is_wrong_with_it() {
+    let cookie = |name, origin| TokenSource::cookie(name, &[origin]);
+    let good = "https://app.example.com";
+    check_setting(
+        cookie("token", good),
+        &["\"token\"", "__Host-", "dangerously_cookie"],
+    );
+    check_setting(cookie("", good), &["the name of a cookie", "\"\""]);
+    check_setting(
+        cookie("__Host-t", "https://app.example.com/"),
+        &["\"https://app.example.com/\"", "without a path"],
+    );
+    check_setting(cookie("__Host-t", "http://app.example.com"), &["use https"]);
+    check_setting(
+        TokenSource::dangerously_cookie("a b", &[]),
+        &["without spaces"],
+    );
+    check_setting(TokenSource::dangerously_query(""), &["a query parameter"]);
+}
+
+#[test]
+fn metadata_says_what_is_wrong_with_it() {
+    let resource =
+        |resource, server| ProtectedResource::with_authorization_servers(resource, &[server]);
+    let good = "https://api.example.com/mcp";
+    check_setting(
+        resource("api", ISSUER),
+        &["resource", "\"api\"", "absolute https URL"],
+    );
+    check_setting(resource("http://api.example.com", ISSUER), &["loopback"]);
+    check_setting(
+        resource("https://a.example?x=1", ISSUER),
+        &["without query"],
+    );
+    check_setting(
+        resource(good, "internal"),
+        &["authorization_servers", "internal"],
+    );
+    let fixed = || resource(good, ISSUER).unwrap();
+    check_setting(
+        fixed().resource_tos_uri("tos"),
+        &["resource_tos_uri", "\"tos\""],
+    );
+    check_setting(fixed().member("resource", "x"), &["\"resource\"", "method"]);
+    check_setting(MetadataService::new([fixed(), fixed()]), &["the same path"]);
 }

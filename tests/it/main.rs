@@ -24,6 +24,8 @@ mod floods;
 mod jsonwebtoken_beside_us;
 mod key_files;
 mod key_rotation;
+mod long_calls;
+mod long_grpc_calls;
 mod many_issuers;
 mod multi_issuer;
 mod operations;
@@ -31,6 +33,7 @@ mod properties;
 mod provider_outage;
 mod redaction;
 mod seeds;
+mod resource_metadata;
 mod rotation_replay;
 #[path = "../../examples/fleet/rotations.rs"]
 mod rotations;

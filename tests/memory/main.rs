@@ -5,14 +5,22 @@
 #![expect(clippy::print_stdout, reason = "a measurement is shown")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::convert::Infallible;
+use std::future::ready;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use http::{Request, Response};
+use portcullis::middleware::TokenSource;
 use portcullis::testing::{AUDIENCE, ScriptedFetch, TestIssuer};
 use portcullis::{
-    Algorithm, Audience, BearerToken, FetchErrorKind, FetchResponse, Issuer, KeySet, Verifier,
-    VerifyError, verify_jws,
+    Algorithm, Audience, AuthLayer, BearerToken, FetchErrorKind, FetchResponse, Issuer, KeySet,
+    Verifier, VerifyError, verify_jws,
 };
+use tower::{Layer as _, Service as _, service_fn};
 
 const TOKEN_CAP: usize = 16 * 1024;
 const DOCUMENT_CAP: usize = 512 * 1024;
@@ -282,4 +290,49 @@ fn a_document_that_is_too_large_takes_no_more_than_itself() {
         let kinds: Vec<_> = error.failures().map(|(_, error)| error.kind()).collect();
         assert_eq!(kinds, [FetchErrorKind::TooLarge]);
     });
+}
+
+/// Looking for a token in more places asks for no memory, wherever the token is.
+#[test]
+fn finding_a_token_allocates_nothing() {
+    let issuer = issuer();
+    let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
+    let trusted = Issuer::keys(issuer.issuer(), keys, Audience::of(AUDIENCE));
+    let usual = AuthLayer::new(Verifier::new(trusted).unwrap());
+    let everywhere = usual
+        .clone()
+        .token_from(TokenSource::cookie("__Host-token", &["https://app.example.com"]).unwrap())
+        .token_from(TokenSource::dangerously_query("access_token").unwrap())
+        .token_from(TokenSource::custom(|_| Ok(None)))
+        .token_from(TokenSource::header());
+    let token = issuer.token().sign();
+    let in_header = || Request::get("/me?page=2").header(AUTHORIZATION, format!("Bearer {token}"));
+    let in_cookie = Request::post("/me")
+        .header("cookie", format!("a=1; __Host-token={token}"))
+        .header("origin", "https://app.example.com");
+    let in_query = Request::get(format!("/me?access_token={token}"));
+    let expected = allocations(&usual, in_header());
+    println!("a request with a known token, through the layer: {expected} allocations");
+    for request in [in_header(), in_cookie, in_query] {
+        assert_eq!(allocations(&everywhere, request), expected);
+    }
+}
+
+/// How often memory is asked for on the way of a request whose token is known.
+fn allocations(layer: &AuthLayer, request: http::request::Builder) -> u64 {
+    let handler = |_| ready(Ok::<_, Infallible>(Response::new(String::new())));
+    let mut service = layer.layer(service_fn(handler));
+    let request = request.body(()).unwrap();
+    // It takes more than one look at a token to know it.
+    let mut counts = [0; 5];
+    for count in &mut counts {
+        let request = request.clone();
+        let measured = allocation_counter::measure(|| {
+            let response = pin!(service.call(request));
+            let polled = response.poll(&mut Context::from_waker(Waker::noop()));
+            assert!(matches!(polled, Poll::Ready(Ok(response)) if response.status() == 200));
+        });
+        *count = measured.count_total;
+    }
+    counts[4]
 }

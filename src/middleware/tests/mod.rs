@@ -1,6 +1,7 @@
 //! The layer around services that watch how they are called.
 
 pub(crate) mod support;
+mod token_sources;
 #[cfg(feature = "remote")]
 mod waiting;
 
@@ -18,7 +19,8 @@ use serde_json::json;
 use tower::{Layer as _, Service, ServiceExt as _, service_fn};
 
 use super::{
-    AuthLayer, AuthService, Rejection, ResponseBody, ResponseFuture, optional_token, verified_token,
+    AuthLayer, AuthService, ProtectedResource, Rejection, ResponseBody, ResponseFuture,
+    optional_token, verified_token,
 };
 use crate::{VerifiedToken, Verifier, VerifyError};
 
@@ -273,6 +275,41 @@ fn the_response_is_the_layers_own() {
         response.extensions().get(),
         Some(VerifyError::Malformed(_))
     ));
+}
+
+#[test]
+fn every_challenge_says_where_the_metadata_is() {
+    let resource = ProtectedResource::new("https://api.example.com/mcp", &support::verifier());
+    let layer = AuthLayer::new(support::verifier()).resource_metadata(&resource.unwrap());
+    let url = "https://api.example.com/.well-known/oauth-protected-resource/mcp";
+    for (authorization, error) in [
+        (&[][..], ""),
+        (&["Basic cm9vdDo="], ""),
+        (&["Bearer"], r#", error="invalid_request""#),
+        (&["Bearer a.b.c"], r#", error="invalid_token""#),
+    ] {
+        let mut call = request(authorization);
+        *call.method_mut() = Method::POST;
+        *call.version_mut() = Version::HTTP_2;
+        call.headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        for request in [request(authorization), call] {
+            let response = now(layer.layer(service_fn(never)).oneshot(request)).unwrap();
+            let expected = format!(r#"Bearer realm="api"{error}, resource_metadata="{url}""#);
+            assert_eq!(response.headers()["www-authenticate"], expected);
+        }
+    }
+    // A handler's refusal, and the default one that a custom one starts from, say so too.
+    let layer = layer
+        .optional()
+        .on_rejection(|rejection| rejection.clone().respond());
+    let service = layer.layer(service_fn(async |request: Request<Empty<Bytes>>| {
+        let rejection = verified_token(&request).unwrap_err();
+        Ok::<_, Infallible>(rejection.respond().map(|_| String::new()))
+    }));
+    let response = now(service.oneshot(request(&[]))).unwrap();
+    let challenge = response.headers()["www-authenticate"].to_str().unwrap();
+    assert!(challenge.contains(url), "{challenge}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Empty};
-use portcullis::middleware::optional_token;
+use portcullis::middleware::{ProtectedResource, TokenSource, optional_token};
 use portcullis::{
     Audience, AuthLayer, Issuer, KeySet, Rejection, TokenType, VerifiedToken, Verifier,
 };
@@ -50,6 +50,13 @@ impl Door {
     pub(crate) fn optional(self) -> Self {
         Self {
             layer: self.layer.optional(),
+            ..self
+        }
+    }
+
+    pub(crate) fn resource_metadata(self, resource: &ProtectedResource) -> Self {
+        Self {
+            layer: self.layer.resource_metadata(resource),
             ..self
         }
     }
@@ -392,6 +399,17 @@ fn h11_no_danger_is_silent() {
     ]
     .map(|danger| format!("WARN portcullis::config: {danger}"));
     assert_eq!(told, expected);
+
+    TokenSource::cookie("__Host-token", &[]).unwrap();
+    assert_eq!(log.take(), [""; 0]);
+    TokenSource::dangerously_cookie("token", &[]).unwrap();
+    TokenSource::dangerously_query("token").unwrap();
+    let told = log.take();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (entry, danger) in told.iter().zip(["a cookie that other hosts", "the query"]) {
+        assert!(entry.contains("WARN portcullis::config"), "{entry}");
+        assert!(entry.contains(danger), "{entry}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod e_claims;
 mod f_keys;
 mod forge;
 mod g_possession;
+mod h_browser;
 mod h_grpc;
 mod h_http;
 mod h_layers;

@@ -1,10 +1,12 @@
 //! Classes that the catalogue lacks.
 
+use portcullis::middleware::{MetadataService, ProtectedResource};
 use portcullis::testing::{AUDIENCE, AuthenticatedLayer, ScriptedFetch};
 use portcullis::{
     Audience, FetchError, FetchErrorKind, FetchResponse, Issuer, KeySet, VerifiedToken, Verifier,
 };
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use tracing::Level;
 
 use super::forge::{encode, resigned, split, with_part};
@@ -328,7 +330,9 @@ fn n5_what_nobody_verified_is_told_of_and_the_louder_in_a_release_build() {
 #[tokio::test]
 async fn n7_a_challenge_is_not_made_of_the_host() {
     let target = Target::shared();
-    let door = Door::new(target.verifier.clone());
+    let verifier = target.verifier.clone();
+    let resource = ProtectedResource::new("https://api.test/me", &verifier).unwrap();
+    let door = Door::new(verifier).resource_metadata(&resource);
     let mut answers = Vec::new();
     for host in ["api.test", "mallory.example", "mallory.example\",x=\"", ""] {
         for authorization in [&[][..], &["Bearer a.b.c"]] {
@@ -353,17 +357,20 @@ async fn n7_a_challenge_is_not_made_of_the_host() {
     answers.dedup_by(|one, other| one == other);
     assert_eq!(answers.len(), 2, "one without and one with a token");
     for (_, headers, _) in &answers {
-        assert!(
-            !headers["www-authenticate"]
-                .to_str()
-                .unwrap()
-                .contains("mallory")
-        );
-        assert!(
-            !headers["www-authenticate"]
-                .to_str()
-                .unwrap()
-                .contains("resource_metadata")
-        );
+        let challenge = headers["www-authenticate"].to_str().unwrap();
+        assert!(!challenge.contains("mallory"), "{challenge}");
+        let url = "https://api.test/.well-known/oauth-protected-resource/me";
+        assert!(challenge.contains(url), "{challenge}");
     }
+    // Nor is the document that a client reads next.
+    let service = MetadataService::new([resource]).unwrap();
+    let mut request = request(
+        "http://mallory.example/.well-known/oauth-protected-resource/me",
+        &[],
+    );
+    let host = "mallory.example".parse().unwrap();
+    request.headers_mut().insert("host", host);
+    let response = service.oneshot(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(!response.body().contains("mallory"), "{}", response.body());
 }
