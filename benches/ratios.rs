@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use portcullis::testing::AUDIENCE;
-use portcullis::{Algorithm, Audience, Issuer, KeySet, Verifier};
+use portcullis::{Algorithm, Audience, Issuer, KeySet, TokenCache, Verifier};
 use support::{CACHE, Raw, Scene, authorization, bare, guarded};
 
 const ROUNDS: usize = 41;
@@ -83,11 +83,7 @@ fn tokens(algorithm: Algorithm, rounds: usize, goals: &mut Goals) {
     let scene = Scene::of(algorithm);
     let tokens = scene.tokens(TOKENS);
     let raw = Raw::new(&scene, algorithm, &tokens);
-    let (without, with, hot) = (
-        scene.verifier(0),
-        scene.verifier(CACHE),
-        scene.verifier(CACHE),
-    );
+    let (without, hot) = (scene.verifier(0), scene.verifier(CACHE));
     let headers: Vec<_> = tokens.iter().map(|token| authorization(token)).collect();
     let (mut plain, mut layer, mut hot_layer) =
         (bare(), guarded(without.clone()), guarded(hot.clone()));
@@ -180,11 +176,11 @@ fn sizes(rounds: usize, goals: &mut Goals) {
     let trust = |issuer: &str, keys: KeySet| Issuer::keys(issuer, keys, Audience::of(AUDIENCE));
     let of_keys = |count| {
         let issuer = trust(scene.issuer.issuer(), keys(count));
-        let builder = Verifier::builder().issuer(issuer).token_cache_bytes(0);
+        let builder = Verifier::builder().issuer(issuer).cache(TokenCache::off());
         builder.build().unwrap()
     };
     let of_issuers = |count: usize| {
-        let mut builder = Verifier::builder().token_cache_bytes(0);
+        let mut builder = Verifier::builder().cache(TokenCache::off());
         for n in 1..count {
             builder = builder.issuer(trust(&format!("https://{n}.example.com"), keys(1)));
         }

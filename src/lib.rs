@@ -207,7 +207,9 @@ pub use middleware::{AuthLayer, Rejection};
 #[cfg(feature = "remote")]
 pub use remote::{KeyRefresh, KeySeed, SeedError};
 pub use token::{Actor, Authentication, Confirmation, Scopes, VerifiedToken};
-pub use verifier::{IssuerStatus, KeyState, Status, Verifier, VerifierBuilder, verify_jws};
+pub use verifier::{
+    IssuerStatus, KeyState, Status, TokenCache, Verifier, VerifierBuilder, verify_jws,
+};
 
 /// Shown to the compiler only.
 #[cfg(all(doctest, feature = "jsonwebtoken", feature = "remote"))]

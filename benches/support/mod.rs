@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use portcullis::testing::{AUDIENCE, TestIssuer, TokenBuilder};
-use portcullis::{Algorithm, Audience, AuthLayer, Issuer, Verifier};
+use portcullis::{Algorithm, Audience, AuthLayer, Issuer, TokenCache, Verifier};
 use tokio::runtime::Runtime;
 use tower::{Layer as _, Service};
 
@@ -53,11 +53,11 @@ impl Scene {
     }
 
     /// A verifier with the issuer's keys at hand, as in a service that runs.
-    pub(crate) fn verifier(&self, token_cache_bytes: u64) -> Verifier {
+    pub(crate) fn verifier(&self, cache_bytes: u64) -> Verifier {
         let issuer = Issuer::discover(self.issuer.issuer(), Audience::of(AUDIENCE));
         let builder = Verifier::builder().issuer(issuer);
         let verifier = builder
-            .token_cache_bytes(token_cache_bytes)
+            .cache(TokenCache::bytes(cache_bytes))
             .build()
             .unwrap();
         self.runtime.block_on(verifier.warm_up()).unwrap();

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cache::{DEFAULT_CACHE_BYTES, VerifiedTokens};
+use super::cache::{TokenCache, VerifiedTokens};
+#[cfg(feature = "remote")]
+use super::fetching::{check_fetching, client_for, failover, key_source};
 use super::trusted::{IssuerKeys, TrustedIssuer, TrustedIssuers};
 use super::{Inner, Verifier};
 use crate::claims::{Accepted, MAX_LEEWAY, TokenType, Validation};
@@ -19,11 +21,9 @@ use crate::signature::{BACKEND_AVAILABLE, is_supported};
 use crate::text::{has_userinfo, without_credentials};
 #[cfg(feature = "remote")]
 use crate::{
-    discovery,
     event::{Events, Observer},
-    fetch::{ClientBuilder, Configure, Fetch, FetchUrl, PlainHttp, ReqwestFetch, UrlError},
-    remote::{KeySource, RemoteConfig, RemoteKeySet},
-    text::address_without_secrets,
+    fetch::{ClientBuilder, Configure, Fetch},
+    remote::{RemoteConfig, RemoteKeySet},
 };
 
 /// Collects issuers and settings for a [`Verifier`]; [`build`](Self::build) checks them all.
@@ -41,10 +41,11 @@ use crate::{
 ///     .build()?;
 /// # Ok(()) }
 /// ```
+#[derive(Default)]
 #[must_use = "a builder does nothing until build() is called"]
 pub struct VerifierBuilder {
     issuers: Vec<Issuer>,
-    token_cache_bytes: u64,
+    cache: TokenCache,
     clock: Option<Arc<dyn Clock>>,
     #[cfg(feature = "remote")]
     fetch: Option<Arc<dyn Fetch>>,
@@ -52,22 +53,6 @@ pub struct VerifierBuilder {
     configure: Option<Configure>,
     #[cfg(feature = "remote")]
     events: Events,
-}
-
-impl Default for VerifierBuilder {
-    fn default() -> Self {
-        Self {
-            issuers: Vec::new(),
-            token_cache_bytes: DEFAULT_CACHE_BYTES,
-            clock: None,
-            #[cfg(feature = "remote")]
-            fetch: None,
-            #[cfg(feature = "remote")]
-            configure: None,
-            #[cfg(feature = "remote")]
-            events: Events::default(),
-        }
-    }
 }
 
 impl fmt::Debug for VerifierBuilder {
@@ -91,17 +76,9 @@ impl VerifierBuilder {
         self
     }
 
-    /// How much memory tokens that were verified before may take, so that the next request with the
-    /// same token costs no signature check. Default: 8 MiB, which is some 3,000 usual tokens; 0 keeps
-    /// none. Which ones stay when it is full is decided by how often they are used.
-    ///
-    /// # Security
-    ///
-    /// A remembered token is accepted when verifying it anew would: the same bytes, by the same
-    /// verifier, under a key that still serves, with `exp`, `nbf`, `iat` and
-    /// [`Issuer::max_token_age`] held against the time of now. A refusal is not remembered.
-    pub fn token_cache_bytes(mut self, bytes: u64) -> Self {
-        self.token_cache_bytes = bytes;
+    /// How tokens are remembered that were verified before. Default: in 8 MiB; see [`TokenCache`].
+    pub fn cache(mut self, cache: TokenCache) -> Self {
+        self.cache = cache;
         self
     }
 
@@ -229,7 +206,7 @@ impl VerifierBuilder {
             issuers: TrustedIssuers::new(issuers),
             clock,
             headers: KnownHeaders::default(),
-            verified: VerifiedTokens::new(self.token_cache_bytes),
+            verified: VerifiedTokens::new(self.cache),
         })))
     }
 }
@@ -314,121 +291,4 @@ fn usable(issuer: &Issuer, keys: &KeySet) -> Result<KeySet, BuildError> {
         return Err(BuildError::TooManyNamelessKeys { issuer: name() });
     }
     Ok(keys)
-}
-
-/// Where an issuer's keys are, and the URL to start from if they are fetched.
-#[cfg(feature = "remote")]
-fn key_source(issuer: &Issuer) -> Result<(KeySource, Option<FetchUrl>), BuildError> {
-    match &issuer.source {
-        Source::JwksUri(jwks_uri) => {
-            // The address is what was configured here; the issuer need not even be a URL.
-            let url = FetchUrl::parse(jwks_uri, plain_http(issuer, jwks_uri))
-                .map_err(|problem| forbidden(issuer, "jwks_uri", Some(jwks_uri), problem))?;
-            Ok((KeySource::JwksUri(url.clone()), Some(url)))
-        }
-        Source::File(path) => Ok((KeySource::File(path.clone()), None)),
-        Source::Discovery | Source::Keys(_) => {
-            let plain_http = plain_http(issuer, &issuer.name);
-            let [url, _] = discovery::candidates(&issuer.name, plain_http)
-                .map_err(|problem| forbidden(issuer, "the URL", None, problem))?;
-            Ok((KeySource::Discovery(plain_http), Some(url)))
-        }
-    }
-}
-
-#[cfg(feature = "remote")]
-fn failover(issuer: &Issuer) -> Result<Option<FetchUrl>, BuildError> {
-    let Some(failover) = &issuer.failover else {
-        return Ok(None);
-    };
-    // Plain http only beside a first source on loopback: the second is no way to weaken the first.
-    let first = match &issuer.source {
-        Source::JwksUri(jwks_uri) => jwks_uri,
-        Source::Discovery | Source::File(_) | Source::Keys(_) => &*issuer.name,
-    };
-    FetchUrl::parse(failover, plain_http(issuer, first))
-        .map(Some)
-        .map_err(|problem| forbidden(issuer, "failover_jwks_uri", Some(failover), problem))
-}
-
-#[cfg(feature = "remote")]
-fn plain_http(issuer: &Issuer, configured: &str) -> PlainHttp {
-    match issuer.allow_http {
-        true => PlainHttp::Dangerously,
-        false => PlainHttp::for_issuer(configured),
-    }
-}
-
-#[cfg(feature = "remote")]
-fn forbidden(
-    issuer: &Issuer,
-    what: &'static str,
-    url: Option<&str>,
-    problem: UrlError,
-) -> BuildError {
-    let remedy = match problem {
-        UrlError::TooLong => "; give a shorter one",
-        UrlError::Malformed => "; percent-encode everything else",
-        UrlError::NoHost => "; write it out as https://host/path",
-        UrlError::Scheme if url.is_none() => {
-            "; where the issuer is no URL, say where its keys are with Issuer::jwks_uri or Issuer::keys"
-        }
-        UrlError::Scheme => "; write it out, or use Issuer::jwks_file for a file",
-        UrlError::PlainHttp => {
-            ", or spell out Issuer::dangerously_allow_http in a network you trust"
-        }
-        UrlError::Userinfo => {
-            "; leave it out, and send credentials with VerifierBuilder::http_client"
-        }
-        UrlError::Fragment => "; leave out the # and all behind it",
-        UrlError::Query => "; say where its keys are with Issuer::jwks_uri",
-    };
-    BuildError::ForbiddenUrl {
-        issuer: issuer.name.to_string(),
-        what,
-        url: url.map(|url| address_without_secrets(url).to_owned()),
-        problem: format!("{problem}{remedy}"),
-    }
-}
-
-/// What can be wrong with how keys are fetched, apart from where.
-#[cfg(feature = "remote")]
-fn check_fetching(issuer: &Issuer) -> Result<(), BuildError> {
-    let name = || issuer.name.to_string();
-    if let Some(problem) = issuer.key_refresh.problem() {
-        return Err(BuildError::KeyRefreshOutOfBounds {
-            issuer: name(),
-            setting: problem.setting,
-            value: problem.value,
-            bounds: problem.bounds,
-        });
-    }
-    if issuer.failover.is_some() && matches!(issuer.source, Source::Keys(_) | Source::File(_)) {
-        return Err(BuildError::NothingToFailOver { issuer: name() });
-    }
-    if matches!(&issuer.source, Source::File(path) if path.as_os_str().is_empty()) {
-        return Err(BuildError::EmptyName {
-            issuer: name(),
-            what: "the path of jwks_file",
-        });
-    }
-    Ok(())
-}
-
-/// The one HTTP client of a verifier, set up for the addresses that are configured.
-#[cfg(feature = "remote")]
-fn client_for(issuers: &[Issuer], configure: Configure) -> Result<Arc<dyn Fetch>, BuildError> {
-    let mut urls = Vec::new();
-    for issuer in issuers {
-        if !matches!(issuer.source, Source::Keys(_)) {
-            urls.extend(key_source(issuer)?.1);
-        }
-        urls.extend(failover(issuer)?);
-    }
-    match ReqwestFetch::new(&urls, configure) {
-        Ok(client) => Ok(Arc::new(client)),
-        Err(error) => Err(BuildError::HttpClient {
-            problem: error.to_string(),
-        }),
-    }
 }

@@ -16,6 +16,58 @@ use super::trusted::{TrustedIssuer, TrustedIssuers};
 use crate::clock::Now;
 use crate::token::VerifiedToken;
 
+/// How a verifier remembers tokens that it has verified, so that the next request with the same one costs
+/// no signature check.
+///
+/// The default takes 8 MiB, which is some 3,000 usual tokens. A token is remembered when it is verified for
+/// the second time; the ones used last stay. For a moment there may be a few more than fit.
+///
+/// # Security
+///
+/// A remembered token is accepted when verifying it anew would: the same bytes, by the same
+/// verifier, under a key that still serves, with `exp`, `nbf`, `iat` and
+/// [`Issuer::max_token_age`](crate::Issuer::max_token_age) held against the time of now. A refusal is never
+/// remembered.
+///
+/// # Example
+///
+/// ```no_run
+/// use portcullis::{Audience, Issuer, TokenCache, Verifier};
+///
+/// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// let verifier = Verifier::builder()
+///     .issuer(Issuer::discover("https://id.example.com", Audience::of("https://api.example.com")))
+///     .cache(TokenCache::bytes(64 * 1024 * 1024)) // some 25,000 tokens
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenCache {
+    max_bytes: u64,
+}
+
+impl TokenCache {
+    /// A cache that takes about so many bytes of memory; with 0 there is none. A token takes twice its
+    /// length and 1 KiB.
+    #[must_use]
+    pub const fn bytes(max_bytes: u64) -> Self {
+        Self { max_bytes }
+    }
+
+    /// Remembers nothing: each request costs a signature check.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self::bytes(0)
+    }
+}
+
+/// Some 3,000 tokens of 826 bytes: the clients of a usual service, in a small part of its memory.
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self::bytes(8 * 1024 * 1024)
+    }
+}
+
 /// See the module.
 ///
 /// A token is kept when it is verified for the second time: keeping costs more than all else that is done
@@ -98,8 +150,7 @@ impl Hash for Received<'_> {
 }
 
 impl VerifiedTokens {
-    /// A cache that takes so many bytes; with 0 none.
-    pub(super) fn new(max_bytes: u64) -> Self {
+    pub(super) fn new(TokenCache { max_bytes }: TokenCache) -> Self {
         let tokens = || {
             let cache = Cache::builder()
                 .max_capacity(max_bytes)
@@ -160,9 +211,6 @@ const HASHED_BYTES: usize = 32;
 
 /// About what a token takes beside its text: claims, header, and the entry itself.
 const PARSED_BYTES: u64 = 1_024;
-
-/// Some 3,000 tokens of 826 bytes: the clients of a usual service, in a small part of its memory.
-pub(super) const DEFAULT_CACHE_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Tokens of which it is remembered that they were verified once: half a megabyte at most.
 const MAX_SEEN: u64 = 65_536;

@@ -3,6 +3,8 @@
 mod builder;
 mod cache;
 #[cfg(feature = "remote")]
+mod fetching;
+#[cfg(feature = "remote")]
 mod operations;
 mod status;
 mod trusted;
@@ -11,6 +13,7 @@ mod trusted;
 mod tests;
 
 pub use builder::VerifierBuilder;
+pub use cache::TokenCache;
 pub use status::{IssuerStatus, KeyState, Status};
 
 use std::fmt;

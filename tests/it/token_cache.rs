@@ -4,7 +4,9 @@ use std::cell::Cell;
 use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis::testing::{AUDIENCE, ScriptedFetch, TestIssuer, VirtualClock};
-use portcullis::{Audience, Clock as _, FetchResponse, Issuer, KeyRefresh, KeyState, Verifier};
+use portcullis::{
+    Audience, Clock as _, FetchResponse, Issuer, KeyRefresh, KeyState, TokenCache, Verifier,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRng, TestRunner};
 
@@ -197,7 +199,7 @@ fn tokens_that_do_not_fit_are_evicted() {
         let trusted = Issuer::discover(issuer.issuer(), Audience::of(AUDIENCE));
         let verifier = Verifier::builder()
             .issuer(trusted)
-            .token_cache_bytes(8_192)
+            .cache(TokenCache::bytes(8_192))
             .build()
             .unwrap();
         verifier.warm_up().await.unwrap();
@@ -327,7 +329,7 @@ async fn both_agree(steps: &[Step], again: &Cell<u32>) -> Result<(), TestCaseErr
             .clock(clock.clone())
             .fetch(network.clone());
         let builder = match cache_bytes {
-            Some(bytes) => builder.token_cache_bytes(bytes),
+            Some(bytes) => builder.cache(TokenCache::bytes(bytes)),
             None => builder,
         };
         let verifier = builder.build().unwrap();
