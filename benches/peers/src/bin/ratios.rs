@@ -1,6 +1,6 @@
 //! What each crate makes of the time that the signature check alone takes, for one token again and again.
 //!
-//! `ratios [FILE]` prints a Markdown table, and writes the same as CSV into the file.
+//! `ratios [FILE]` prints a Markdown table, and writes the same into the file, its values between tabs.
 //!
 //! The floor is aws-lc-rs with a key parsed once. Short rounds of all rows take turns; a figure is the
 //! median of a row's ratios to the floor of the same round, with their quartiles. The floor is measured twice
@@ -54,7 +54,7 @@ fn main() -> Result<(), Error> {
     let issuer = runtime.block_on(start())?;
     let mut header = "| |".to_owned();
     let mut table: Vec<(&str, String)> = Vec::new();
-    let mut csv = "row,algorithm,median,lower quartile,upper quartile\n".to_owned();
+    let mut tsv = "row\talgorithm\tmedian\tlower quartile\tupper quartile\n".to_owned();
     for algorithm in ALGORITHMS {
         let (good, forged) = good_and_forged(&issuer, algorithm);
         let rows = rows(&runtime, &issuer, algorithm)?;
@@ -73,8 +73,8 @@ fn main() -> Result<(), Error> {
             line.0 = row.name;
             write!(line.1, " {median:.3} ({lower:.3}–{upper:.3}) |")?;
             writeln!(
-                csv,
-                "{},{algorithm},{median:.4},{lower:.4},{upper:.4}",
+                tsv,
+                "{}\t{algorithm}\t{median:.4}\t{lower:.4}\t{upper:.4}",
                 row.name
             )?;
         }
@@ -90,7 +90,7 @@ fn main() -> Result<(), Error> {
         token.len()
     );
     if let Some(path) = std::env::args().nth(1) {
-        std::fs::write(path, csv)?;
+        std::fs::write(path, tsv)?;
     }
     Ok(())
 }
