@@ -23,6 +23,7 @@ use tower::util::MapRequestLayer;
 
 #[allow(
     clippy::all,
+    clippy::restriction,
     dead_code,
     unused_qualifications,
     reason = "generated; the client is not used"
