@@ -2,19 +2,18 @@
 //!
 //! `ratios [FILE]` prints a Markdown table, and writes the same into the file, its values between tabs.
 //!
-//! The floor is aws-lc-rs with a key parsed once. Short rounds of all rows take turns; a figure is the
+//! The floor is aws-lc-rs with a key parsed once. Time is CPU time of the one thread that does the work. Short rounds of all rows take turns; a figure is the
 //! median of a row's ratios to the floor of the same round, with their quartiles. The floor is measured twice
 //! in each round: what the two differ in is noise. A layer's row includes making the request and calling the
 //! empty service in it, which has a row of its own. Before it is measured, each row must accept the
 //! token and refuse it with another signature.
-#![expect(clippy::disallowed_methods, reason = "a benchmark reads the time")]
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::future::{Ready, ready};
 use std::hint::black_box;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaPublicKeyComponents};
 use axum::body::Body;
@@ -29,6 +28,7 @@ use portcullis_peers::{
     ALGORITHMS, Error, good_and_forged, huskarl_axum, jwt_authorizer, oauth_resource_server,
     portcullis, portcullis_layer, start, tower_oauth2_resource_server,
 };
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::layer::util::Identity;
@@ -234,13 +234,13 @@ type Empty = tower::util::ServiceFn<fn(Request<Body>) -> Ready<Result<Response<B
 /// Microseconds a call of each row, for each round.
 fn measure(rows: &[Row], token: &str) -> Vec<Vec<f64>> {
     let time = |row: &Row, times| {
-        let started = Instant::now();
+        let started = cpu_time();
         assert!(
             (row.verify)(token, times),
             "{} has accepted it before",
             row.name
         );
-        started.elapsed()
+        cpu_time().saturating_sub(started)
     };
     let times: Vec<u32> = rows
         .iter()
@@ -260,6 +260,12 @@ fn measure(rows: &[Row], token: &str) -> Vec<Vec<f64>> {
         }
     }
     rounds
+}
+
+/// Of this thread, which does all the work: it does not count when another program has the core.
+fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// The lower one, the median, the upper one.
