@@ -16,7 +16,7 @@ use jwt_authorizer::{AuthError, IntoLayer, JwtAuthorizer, RegisteredClaims, Vali
 use oauth_resource_server::http_layer::HttpAuthLayer;
 use oauth_resource_server::{KeyNaming, OAuthConfig, OAuthValidator};
 use portcullis::testing::AUDIENCE;
-use portcullis::{Audience, AuthLayer, Issuer, Verifier};
+use portcullis::{TokenCache, Audience, AuthLayer, Issuer, Verifier};
 use tower::util::MapResponse;
 use tower::{Layer, Service};
 use tower_oauth2_resource_server::claims::DefaultClaims;
@@ -31,7 +31,7 @@ pub async fn portcullis(issuer: &str, cache: bool) -> Result<Verifier, Error> {
     let issuer = Issuer::discover(issuer, Audience::of(AUDIENCE));
     let mut builder = Verifier::builder().issuer(issuer);
     if !cache {
-        builder = builder.token_cache_bytes(0);
+        builder = builder.cache(TokenCache::off());
     }
     let verifier = builder.build()?;
     verifier.warm_up().await?;
