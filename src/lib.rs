@@ -136,6 +136,7 @@ mod algorithm;
 mod signature;
 mod claims;
 mod token;
+pub mod policy;
 // The way of a key.
 #[cfg(feature = "remote")]
 mod discovery;
@@ -200,6 +201,7 @@ pub use jws::{Header, VerifiedJws};
 pub use key_set::KeySet;
 #[cfg(feature = "tower")]
 pub use middleware::{AuthLayer, Rejection};
+pub use policy::{Facts, Forbidden, Guarded, Policy, PolicyError, Resource};
 #[cfg(feature = "remote")]
 pub use remote::{KeyRefresh, KeySeed, SeedError};
 pub use token::{Actor, Authentication, Confirmation, Scopes, VerifiedToken};

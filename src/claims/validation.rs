@@ -82,6 +82,8 @@ pub(crate) struct AcceptedJwt {
     pub(crate) payload: Box<str>,
     pub(crate) claims: RegisteredClaims,
     pub(crate) expires_at: NumericDate,
+    /// How far clocks may differ, for what is decided by time later.
+    pub(crate) leeway: Duration,
     /// The key that made the signature; none for what a test asserts.
     pub(crate) key: Option<Arc<VerificationKey>>,
     _made_here: (),
@@ -124,15 +126,17 @@ impl Validation {
             return Err(VerifyError::BindingRequired);
         }
         let issuer = Arc::clone(&self.issuer);
-        Ok(VerifiedToken::new(AcceptedJwt {
+        let jwt = AcceptedJwt {
             header,
             issuer,
             payload,
             claims,
             expires_at,
+            leeway: self.leeway,
             key: Some(key),
             _made_here: (),
-        }))
+        };
+        Ok(VerifiedToken::new(jwt, now))
     }
 
     /// Whether a token that these rules accepted before is acceptable at this moment, too: all they
@@ -248,6 +252,7 @@ impl AcceptedJwt {
             payload,
             claims,
             expires_at,
+            leeway: DEFAULT_LEEWAY,
             key: None,
             _made_here: (),
         })

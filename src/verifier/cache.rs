@@ -77,10 +77,11 @@ impl VerifiedTokens {
         now: Now,
     ) -> Option<VerifiedToken> {
         let Entry { token, issuer } = self.0.as_ref()?.get(&Received(token))?;
-        issuers
-            .at(issuer)?
-            .still_accepts(&token, now)
-            .then_some(token)
+        if !issuers.at(issuer)?.still_accepts(&token, now) {
+            return None;
+        }
+        token.verified_again(now.wall);
+        Some(token)
     }
 
     pub(super) fn insert(&self, token: &str, verified: &VerifiedToken, issuer: &TrustedIssuer) {
