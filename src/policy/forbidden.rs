@@ -232,3 +232,210 @@ impl Error for Forbidden {}
 
 /// As many parts as one reads in a log entry.
 const MAX_FINDINGS: usize = 8;
+
+#[cfg(feature = "testing")]
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::token::VerifiedToken;
+
+    fn refusal(policy: &Policy, claims: &Json) -> Forbidden {
+        let token = VerifiedToken::dangerously_assert_verified(claims);
+        policy.check(&token).unwrap_err()
+    }
+
+    /// `missing` are scopes and, in parentheses, levels of login and an age in seconds.
+    #[track_caller]
+    fn check(policy: &Policy, claims: &Json, reason: &str, missing: &str) {
+        let refusal = refusal(policy, claims);
+        let mut shown: Vec<_> = refusal.missing_scopes().map(str::to_owned).collect();
+        shown.extend(refusal.acr_values().map(|level| format!("({level})")));
+        shown.extend(refusal.max_age().map(|age| format!("({})", age.as_secs())));
+        assert_eq!(
+            (refusal.reason(), &*shown.join(" ")),
+            (reason, missing),
+            "{policy}"
+        );
+    }
+
+    fn fresh() -> Policy {
+        Policy::auth_time_within(Duration::from_secs(60))
+    }
+
+    fn strong() -> Policy {
+        Policy::acr_at_least("silver", ["bronze", "silver", "gold"])
+    }
+
+    const SCOPE: &str = "insufficient_scope";
+    const LOGIN: &str = "insufficient_user_authentication";
+
+    #[test]
+    fn the_scopes_that_are_missing_are_named() {
+        let claims = json!({ "scope": "b" });
+        check(&Policy::scope("a"), &claims, SCOPE, "a");
+        check(&Policy::all_scopes(["c", "b", "a"]), &claims, SCOPE, "c a");
+        check(
+            &Policy::scope("a").and(Policy::scope("a")),
+            &claims,
+            SCOPE,
+            "a",
+        );
+        let all = refusal(&Policy::all_scopes(["c", "b", "a"]), &claims);
+        assert_eq!(all.required_scopes().collect::<Vec<_>>(), ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn of_several_ways_the_shortest_is_named() {
+        let claims = json!({ "scope": "b" });
+        check(&Policy::any_scope(["c", "a"]), &claims, SCOPE, "c");
+        let two_or_one = Policy::all_scopes(["c", "d"]).or(Policy::all_scopes(["a", "b"]));
+        check(&two_or_one, &claims, SCOPE, "a");
+        check(&two_or_one.or(fresh()), &claims, LOGIN, "(60)");
+        let both_or_scope = fresh()
+            .and(Policy::scope("a"))
+            .or(Policy::all_scopes(["c", "d"]));
+        check(&both_or_scope, &claims, SCOPE, "c d");
+    }
+
+    #[test]
+    fn what_would_not_be_enough_is_not_named() {
+        let claims = json!({ "roles": ["clerk"] });
+        let admin = Policy::role("admin");
+        check(&admin, &claims, "forbidden", "");
+        check(
+            &admin.clone().and(Policy::scope("a")),
+            &claims,
+            "forbidden",
+            "",
+        );
+        check(&admin.clone().and(fresh()), &claims, "forbidden", "");
+        check(&admin.or(Policy::scope("a")), &claims, SCOPE, "a");
+        check(
+            &Policy::role("clerk").and(Policy::scope("a")),
+            &claims,
+            SCOPE,
+            "a",
+        );
+        check(
+            &Policy::scope("a").not(),
+            &json!({ "scope": "a" }),
+            "forbidden",
+            "",
+        );
+        let without = Policy::scope("b").and(Policy::scope("a").not());
+        check(&without, &json!({ "scope": "a" }), "forbidden", "");
+        check(&without, &json!({}), SCOPE, "b");
+    }
+
+    #[test]
+    fn a_login_is_asked_for_with_all_it_must_be() {
+        let bronze = json!({ "acr": "bronze" });
+        check(&strong(), &bronze, LOGIN, "(silver) (gold)");
+        check(&strong(), &json!({}), LOGIN, "(silver) (gold)");
+        check(&fresh(), &json!({ "auth_time": 0 }), LOGIN, "(60)");
+        // A fresh login that is weaker than the one before would be refused for that.
+        let both = strong().and(fresh());
+        check(
+            &both,
+            &json!({ "acr": "gold" }),
+            LOGIN,
+            "(silver) (gold) (60)",
+        );
+        check(&Policy::amr("otp"), &json!({ "amr": ["pwd"] }), LOGIN, "");
+        let shorter = Policy::auth_time_within(Duration::from_secs(30));
+        check(&fresh().and(shorter), &json!({}), LOGIN, "(30)");
+    }
+
+    #[test]
+    fn levels_must_do_for_all_that_ask_for_one() {
+        let other = |level| Policy::acr_at_least(level, ["bronze", "gold", "silver"]);
+        check(
+            &strong().and(other("gold")),
+            &json!({}),
+            LOGIN,
+            "(silver) (gold)",
+        );
+        check(
+            &strong().and(other("silver")),
+            &json!({}),
+            LOGIN,
+            "(silver)",
+        );
+        let none = Policy::acr_at_least("x", ["x"]);
+        check(&strong().and(none), &json!({}), "forbidden", "");
+    }
+
+    #[test]
+    fn a_login_comes_before_scopes_and_both_are_named() {
+        let both = Policy::scope("a").and(strong());
+        check(&both, &json!({}), LOGIN, "a (silver) (gold)");
+        check(&both, &json!({ "scope": "a" }), LOGIN, "(silver) (gold)");
+        check(&both, &json!({ "acr": "gold" }), SCOPE, "a");
+    }
+
+    #[test]
+    fn a_fault_is_told_and_does_not_hide_what_would_help() {
+        let claims = json!({ "roles": 7 });
+        let admin = Policy::role("admin");
+        check(&admin, &claims, "policy_fault", "");
+        check(
+            &admin.clone().and(Policy::scope("a")),
+            &claims,
+            "forbidden",
+            "",
+        );
+        check(&admin.clone().or(Policy::scope("a")), &claims, SCOPE, "a");
+        assert!(refusal(&admin, &claims).is_fault());
+        assert!(refusal(&admin.clone().or(Policy::scope("a")), &claims).is_fault());
+        assert!(!refusal(&admin.clone().and(Policy::scope("a")), &claims).is_fault());
+        assert!(!refusal(&admin, &json!({})).is_fault());
+    }
+
+    #[test]
+    fn an_invalid_policy_denies_and_says_why() {
+        let policy = Policy::scope("").or(Policy::claim("x").equals(1)).hidden();
+        let refusal = refusal(&policy, &json!({ "x": 1 }));
+        assert_eq!(
+            (refusal.reason(), refusal.is_fault()),
+            ("invalid_policy", true)
+        );
+        assert_eq!(
+            refusal.to_string(),
+            format!(
+                "the policy does not allow it: {}",
+                policy.validated().unwrap_err()
+            )
+        );
+    }
+
+    #[test]
+    fn operators_read_what_did_not_hold_and_nothing_of_the_token() {
+        let policy = Policy::scope("a")
+            .and(Policy::role("admin").or(Policy::claim("tenant").equals("acme")));
+        let claims = json!({ "roles": "hidden", "tenant": ["hidden"], "scope": "hidden" });
+        let refusal = refusal(&policy, &claims);
+        assert_eq!(
+            format!("{refusal:?}"),
+            r#"Forbidden(forbidden: the policy does not allow it: scope "a" does not hold; role "admin" does not hold; claim tenant = "acme" cannot be told (the claim is of another type))"#
+        );
+        let many = Policy::all_scopes((0..100).map(|n| n.to_string()));
+        let shown = super::tests::refusal(&many, &json!({})).to_string();
+        assert_eq!(shown.matches("does not hold").count(), MAX_FINDINGS);
+    }
+
+    #[test]
+    fn what_hides_hides_when_it_is_what_refuses() {
+        let hidden = |policy: &Policy, claims| refusal(policy, &claims).is_hidden();
+        let mine = Policy::claim("x").equals(1).hidden();
+        let policy = Policy::scope("a").and(mine.clone());
+        assert!(hidden(&policy, json!({ "scope": "a" })));
+        assert!(hidden(&policy, json!({ "x": "1" })));
+        assert!(!hidden(&policy, json!({ "x": 1 })));
+        assert!(hidden(&mine.clone().or(Policy::scope("a")), json!({})));
+        assert!(hidden(&mine.any_issuer(), json!({})));
+        let plain = refusal(&Policy::scope("a"), &json!({}));
+        assert!(!plain.is_hidden() && plain.hidden().is_hidden());
+    }
+}
