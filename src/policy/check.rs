@@ -187,3 +187,238 @@ fn is_scope(text: &str) -> bool {
 fn empty(what: &'static str, text: &str) -> Option<Problem> {
     text.trim().is_empty().then_some(Problem::Empty(what))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::Policy;
+    use super::*;
+
+    /// What is wrong with a policy that is made of this part, in part; `""` when nothing is.
+    #[track_caller]
+    fn check(policy: &Policy, problem: &str) {
+        let wrapped = Policy::scope("a").and(policy.clone().or(Policy::scope("b")).hidden().not());
+        let (and, or) = (
+            policy.clone().and(Policy::scope("a")),
+            policy.clone().or(Policy::scope("a")),
+        );
+        for policy in [
+            policy.clone(),
+            policy.clone().any_issuer(),
+            wrapped,
+            and,
+            or,
+        ] {
+            match policy.clone().validated() {
+                Ok(policy) => assert_eq!(problem, "", "{policy}"),
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(!problem.is_empty() && text.contains(problem), "{text}");
+                }
+            }
+        }
+    }
+
+    const NONE: [&str; 0] = [];
+
+    #[test]
+    fn a_list_of_none_is_an_error() {
+        let empty = "it is empty, and would hold for all or for nobody";
+        check(&Policy::all([]), empty);
+        check(&Policy::any([]), empty);
+        check(&Policy::all_scopes(NONE), empty);
+        check(&Policy::any_scope(NONE), empty);
+        check(&Policy::all_amr(NONE), empty);
+        check(&Policy::any_amr(NONE), empty);
+        check(&Policy::claim("x").is_one_of(NONE), empty);
+    }
+
+    #[test]
+    fn what_is_blank_names_nothing() {
+        for blank in ["", " ", "\t"] {
+            for (policy, what) in [
+                (Policy::role(blank), "its name is empty"),
+                (Policy::group_at("x", blank), "its name is empty"),
+                (Policy::claim("x").equals(blank), "the text is empty"),
+                (
+                    Policy::claim("x").is_one_of(["a", blank]),
+                    "the text is empty",
+                ),
+                (Policy::claim("x").contains(blank), "the text is empty"),
+                (
+                    Policy::claim("x").equals_fact(blank),
+                    "the fact's name is empty",
+                ),
+                (Policy::issuer(blank), "the issuer is empty"),
+                (Policy::client(blank), "the client is empty"),
+                (Policy::actor(blank), "the actor is empty"),
+                (Policy::actor_of(blank, "a"), "the actor's issuer is empty"),
+                (Policy::amr(blank), "the method is empty"),
+                (Policy::custom(blank, |_| Ok(true)), "its name is empty"),
+            ] {
+                check(&policy, what);
+            }
+            let detail = AuthorizationDetail::of_type("a");
+            check(
+                &Policy::authorization_detail(AuthorizationDetail::of_type(blank)),
+                "its type",
+            );
+            check(
+                &Policy::authorization_detail(detail.clone().action(blank)),
+                "an action",
+            );
+            check(
+                &Policy::authorization_detail(detail.location(blank)),
+                "a location",
+            );
+        }
+    }
+
+    #[test]
+    fn a_scope_is_what_can_stand_in_a_challenge() {
+        for scope in ["orders:read", "!", "~", "https://example.com/a#b", "[]"] {
+            check(&Policy::scope(scope), "");
+        }
+        for scope in ["", "a b", "a\"", "a\\b", "\u{e9}", "a\n", "a\u{7f}"] {
+            check(&Policy::scope(scope), "it is no scope");
+        }
+    }
+
+    #[test]
+    fn a_path_has_names() {
+        check(&Policy::role_at("a.b-c.d_e", "x"), "");
+        check(&Policy::role_at(["https://example.com/roles"], "x"), "");
+        check(
+            &Policy::role_at(["https://example.com/a", "roles"], "x"),
+            "",
+        );
+        check(&Policy::role_at("https://localhost/roles", "x"), "");
+        for path in ["", ".", "a.", ".a", "a..b"] {
+            check(&Policy::role_at(path, "x"), "has no names, or an empty one");
+            check(
+                &Policy::claim(path).is_present(),
+                "has no names, or an empty one",
+            );
+        }
+        check(&Policy::claim(Vec::new()).is_present(), "has no names");
+        check(&Policy::claim(["a", ""]).is_present(), "has no names");
+        check(
+            &Policy::role_at("https://example.com/roles", "x"),
+            "split at the dots of a URL",
+        );
+    }
+
+    #[test]
+    fn a_claim_of_a_known_type_has_no_members() {
+        for claim in [
+            "sub",
+            "jti",
+            "client_id",
+            "azp",
+            "acr",
+            "aud",
+            "amr",
+            "exp",
+            "nbf",
+            "iat",
+            "auth_time",
+        ] {
+            check(&Policy::claim([claim]).is_present(), "");
+            check(
+                &Policy::claim([claim, "x"]).is_present(),
+                "no claim is ever there",
+            );
+            check(
+                &Policy::role_at([claim, "x"], "a"),
+                "no claim is ever there",
+            );
+        }
+        check(&Policy::claim("x.sub.y").is_present(), "");
+    }
+
+    #[test]
+    fn a_claim_of_a_known_type_is_compared_with_that_type() {
+        let never = "it can never hold";
+        for claim in ["sub", "acr", "azp"] {
+            check(&Policy::claim(claim).equals("a"), "");
+            check(&Policy::claim(claim).is_one_of(["a"]), "");
+            check(&Policy::claim(claim).equals_fact("a"), "");
+            check(&Policy::claim(claim).shares_fact("a"), "");
+            check(&Policy::claim(claim).equals(1), never);
+            check(&Policy::claim(claim).equals(true), never);
+            check(&Policy::claim(claim).contains("a"), never);
+        }
+        for claim in ["aud", "amr"] {
+            check(&Policy::claim(claim).contains("a"), "");
+            check(&Policy::claim(claim).shares_fact("a"), "");
+            check(&Policy::role_at(claim, "a"), "");
+            check(&Policy::claim(claim).contains(1), never);
+            check(&Policy::claim(claim).equals("a"), never);
+            check(&Policy::claim(claim).equals_fact("a"), never);
+        }
+        for claim in ["exp", "auth_time"] {
+            check(&Policy::claim(claim).equals(1), "");
+            check(&Policy::claim(claim).equals("1"), never);
+            check(&Policy::claim(claim).equals(true), never);
+            check(&Policy::claim(claim).contains(1), never);
+            check(&Policy::claim(claim).shares_fact("a"), never);
+            check(&Policy::role_at(claim, "a"), never);
+        }
+    }
+
+    #[test]
+    fn claims_with_a_part_of_their_own_are_asked_for_with_it() {
+        for (claim, remedy) in [
+            ("iss", "use Policy::issuer"),
+            ("scope", "use Policy::scope"),
+            ("scp", "use Policy::scope"),
+            ("act.sub", "use Policy::actor"),
+            ("act.act.sub", "use Policy::actor"),
+        ] {
+            check(&Policy::claim(claim).equals("a"), remedy);
+            check(&Policy::role_at(claim, "a"), remedy);
+        }
+        check(&Policy::claim("act").equals("a"), "use Policy::actor");
+        check(&Policy::claim("act").is_present(), "");
+    }
+
+    #[test]
+    fn a_level_is_one_of_its_order() {
+        check(&Policy::acr_at_least("b", ["a", "b"]), "");
+        check(
+            &Policy::acr_at_least("c", ["a", "b"]),
+            "\"c\" is not in its order",
+        );
+        check(&Policy::acr_at_least("", NONE), "\"\" is not in its order");
+        check(
+            &Policy::acr_at_least("b", ["a", "b", "a"]),
+            "\"a\" stands twice",
+        );
+        for level in ["", "a b", "a\""] {
+            check(
+                &Policy::acr_at_least("a", ["a", level]),
+                "is no value for an acr_values",
+            );
+        }
+    }
+
+    #[test]
+    fn an_age_is_whole_seconds() {
+        check(&Policy::auth_time_within(Duration::from_secs(1)), "");
+        check(
+            &Policy::auth_time_within(Duration::MAX - Duration::from_nanos(999_999_999)),
+            "",
+        );
+        for age in [
+            Duration::ZERO,
+            Duration::from_millis(999),
+            Duration::from_millis(1_001),
+        ] {
+            check(
+                &Policy::auth_time_within(age),
+                "a max_age counts in seconds",
+            );
+        }
+    }
+}

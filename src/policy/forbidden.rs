@@ -241,7 +241,7 @@ mod tests {
     use super::*;
     use crate::token::VerifiedToken;
 
-    fn refusal(policy: &Policy, claims: &Json) -> Forbidden {
+    fn refused(policy: &Policy, claims: &Json) -> Forbidden {
         let token = VerifiedToken::dangerously_assert_verified(claims);
         policy.check(&token).unwrap_err()
     }
@@ -249,7 +249,7 @@ mod tests {
     /// `missing` are scopes and, in parentheses, levels of login and an age in seconds.
     #[track_caller]
     fn check(policy: &Policy, claims: &Json, reason: &str, missing: &str) {
-        let refusal = refusal(policy, claims);
+        let refusal = refused(policy, claims);
         let mut shown: Vec<_> = refusal.missing_scopes().map(str::to_owned).collect();
         shown.extend(refusal.acr_values().map(|level| format!("({level})")));
         shown.extend(refusal.max_age().map(|age| format!("({})", age.as_secs())));
@@ -282,7 +282,7 @@ mod tests {
             SCOPE,
             "a",
         );
-        let all = refusal(&Policy::all_scopes(["c", "b", "a"]), &claims);
+        let all = refused(&Policy::all_scopes(["c", "b", "a"]), &claims);
         assert_eq!(all.required_scopes().collect::<Vec<_>>(), ["c", "b", "a"]);
     }
 
@@ -387,16 +387,16 @@ mod tests {
             "",
         );
         check(&admin.clone().or(Policy::scope("a")), &claims, SCOPE, "a");
-        assert!(refusal(&admin, &claims).is_fault());
-        assert!(refusal(&admin.clone().or(Policy::scope("a")), &claims).is_fault());
-        assert!(!refusal(&admin.clone().and(Policy::scope("a")), &claims).is_fault());
-        assert!(!refusal(&admin, &json!({})).is_fault());
+        assert!(refused(&admin, &claims).is_fault());
+        assert!(refused(&admin.clone().or(Policy::scope("a")), &claims).is_fault());
+        assert!(!refused(&admin.clone().and(Policy::scope("a")), &claims).is_fault());
+        assert!(!refused(&admin, &json!({})).is_fault());
     }
 
     #[test]
     fn an_invalid_policy_denies_and_says_why() {
         let policy = Policy::scope("").or(Policy::claim("x").equals(1)).hidden();
-        let refusal = refusal(&policy, &json!({ "x": 1 }));
+        let refusal = refused(&policy, &json!({ "x": 1 }));
         assert_eq!(
             (refusal.reason(), refusal.is_fault()),
             ("invalid_policy", true)
@@ -415,19 +415,19 @@ mod tests {
         let policy = Policy::scope("a")
             .and(Policy::role("admin").or(Policy::claim("tenant").equals("acme")));
         let claims = json!({ "roles": "hidden", "tenant": ["hidden"], "scope": "hidden" });
-        let refusal = refusal(&policy, &claims);
+        let refusal = refused(&policy, &claims);
         assert_eq!(
             format!("{refusal:?}"),
             r#"Forbidden(forbidden: the policy does not allow it: scope "a" does not hold; role "admin" does not hold; claim tenant = "acme" cannot be told (the claim is of another type))"#
         );
         let many = Policy::all_scopes((0..100).map(|n| n.to_string()));
-        let shown = super::tests::refusal(&many, &json!({})).to_string();
+        let shown = refused(&many, &json!({})).to_string();
         assert_eq!(shown.matches("does not hold").count(), MAX_FINDINGS);
     }
 
     #[test]
     fn what_hides_hides_when_it_is_what_refuses() {
-        let hidden = |policy: &Policy, claims| refusal(policy, &claims).is_hidden();
+        let hidden = |policy: &Policy, claims| refused(policy, &claims).is_hidden();
         let mine = Policy::claim("x").equals(1).hidden();
         let policy = Policy::scope("a").and(mine.clone());
         assert!(hidden(&policy, json!({ "scope": "a" })));
@@ -435,7 +435,7 @@ mod tests {
         assert!(!hidden(&policy, json!({ "x": 1 })));
         assert!(hidden(&mine.clone().or(Policy::scope("a")), json!({})));
         assert!(hidden(&mine.any_issuer(), json!({})));
-        let plain = refusal(&Policy::scope("a"), &json!({}));
+        let plain = refused(&Policy::scope("a"), &json!({}));
         assert!(!plain.is_hidden() && plain.hidden().is_hidden());
     }
 }

@@ -106,3 +106,110 @@ impl fmt::Display for List<'_> {
         f.debug_list().entries(texts).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::AuthorizationDetail;
+    use super::*;
+
+    #[track_caller]
+    fn check(policy: &Policy, expected: &str) {
+        assert_eq!(policy.to_string(), expected);
+        assert_eq!(format!("{policy:?}"), format!("Policy({expected})"));
+    }
+
+    #[test]
+    fn parts_read_as_they_are_written() {
+        check(&Policy::scope("orders:read"), r#"scope "orders:read""#);
+        check(&Policy::group("staff"), r#"group "staff""#);
+        check(
+            &Policy::role_at("realm_access.roles", "admin"),
+            r#"role "admin" at realm_access.roles"#,
+        );
+        check(
+            &Policy::permission_at(["https://example.com/p", "a"], "x"),
+            r#"permission "x" at ["https://example.com/p", "a"]"#,
+        );
+        check(&Policy::claim("a").equals(1), "claim a = 1");
+        check(
+            &Policy::claim("a").is_one_of(["b", "c"]),
+            r#"claim a in ["b", "c"]"#,
+        );
+        check(&Policy::claim("a").contains(true), "claim a contains true");
+        check(&Policy::claim("a").is_present(), "claim a is present");
+        check(
+            &Policy::claim("a").equals_fact("b"),
+            r#"claim a = fact "b""#,
+        );
+        check(&Policy::shares("a.b"), r#"claim ["a.b"] shares fact "a.b""#);
+        check(&Policy::client("app"), r#"client "app""#);
+        check(&Policy::actor_of("i", "s"), r#"actor "s" of issuer "i""#);
+        check(
+            &Policy::acr_at_least("b", ["a", "b"]),
+            r#"acr >= "b" of ["a", "b"]"#,
+        );
+        check(
+            &Policy::auth_time_within(Duration::from_secs(900)),
+            "auth_time within 900s",
+        );
+        let detail = AuthorizationDetail::of_type("pay")
+            .action("a")
+            .location("b");
+        check(
+            &Policy::authorization_detail(detail),
+            r#"authorization detail "pay" actions ["a"] locations ["b"]"#,
+        );
+        check(&Policy::owner(), "owner");
+        check(&Policy::custom("adult", |_| Ok(true)), r#"custom "adult""#);
+    }
+
+    #[test]
+    fn what_belongs_together_is_in_parentheses() {
+        let (a, b, c) = (Policy::scope("a"), Policy::role("b"), Policy::owner());
+        check(
+            &a.clone()
+                .and(b.clone().or(Policy::claim("tenant").equals("acme"))),
+            r#"scope "a" and (role "b" or claim tenant = "acme")"#,
+        );
+        check(
+            &a.clone().and(b.clone()).and(c.clone()),
+            r#"scope "a" and role "b" and owner"#,
+        );
+        check(
+            &a.clone().or(b.clone()).or(c.clone()),
+            r#"scope "a" or role "b" or owner"#,
+        );
+        check(
+            &a.clone().and(b.clone()).or(c.clone()),
+            r#"(scope "a" and role "b") or owner"#,
+        );
+        check(
+            &a.clone().and(b.clone().and(c.clone())),
+            r#"scope "a" and (role "b" and owner)"#,
+        );
+        check(
+            &a.clone().or(b).not().and(c.clone()),
+            r#"not (scope "a" or role "b") and owner"#,
+        );
+        check(
+            &a.any_issuer().or(c.hidden()),
+            r#"any issuer (scope "a") or hidden (owner)"#,
+        );
+        let nothing = "(any of nothing) or (all of nothing)";
+        check(&Policy::any([]).or(Policy::all([])), nothing);
+    }
+
+    #[test]
+    fn what_is_written_cannot_write_into_a_log() {
+        check(
+            &Policy::scope("a\n\u{1b}[31m"),
+            r#"scope "a\u{a}\u{1b}[31m""#,
+        );
+        check(
+            &Policy::claim("a\nb").is_present(),
+            r#"claim ["a\u{a}b"] is present"#,
+        );
+    }
+}
