@@ -290,7 +290,8 @@ fn is_actor(token: &VerifiedToken, issuer: Option<&str>, subject: &str) -> Resul
         Some(_) => Err(Fault::ClaimType),
     };
     let (actor_issuer, actor_subject) = (text("iss")?, text("sub")?);
-    let same_issuer = actor_issuer.unwrap_or(token.issuer()) == issuer.unwrap_or(token.issuer());
+    let own = token.issuer();
+    let same_issuer = actor_issuer.unwrap_or(own) == issuer.unwrap_or(own);
     Ok(same_issuer && actor_subject == Some(subject))
 }
 
