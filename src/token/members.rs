@@ -82,14 +82,13 @@ impl Value {
     }
 
     fn list(elements: Vec<&RawValue>) -> Self {
-        let elements: Vec<_> = elements.into_iter().map(Self::parse).collect();
-        let text = |value: &Self| match value {
-            Self::Text(text) => Some(text.clone()),
-            _ => None,
+        let text = |json: &&RawValue| {
+            let Name(text) = serde_json::from_str(json.get()).ok()?;
+            Some(text.into())
         };
         match elements.iter().map(text).collect() {
             Some(texts) => Self::Texts(texts),
-            None => Self::List(elements.into()),
+            None => Self::List(elements.into_iter().map(Self::parse).collect()),
         }
     }
 

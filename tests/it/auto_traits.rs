@@ -1,7 +1,8 @@
 //! What users rely on without writing it down.
 
 use portcullis::{
-    AuthLayer, BuildError, FetchError, Issuer, KeySet, Status, VerifiedToken, Verifier, VerifyError,
+    AuthLayer, BuildError, Facts, FetchError, Forbidden, Issuer, KeySet, Policy, PolicyError,
+    Status, VerifiedToken, Verifier, VerifyError,
 };
 
 fn is_shareable<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
@@ -11,9 +12,13 @@ fn is_sendable<T: Send>(_: &T) {}
 fn handles_and_errors_are_shareable() {
     is_shareable::<AuthLayer>();
     is_shareable::<BuildError>();
+    is_shareable::<Facts<'static>>();
     is_shareable::<FetchError>();
+    is_shareable::<Forbidden>();
     is_shareable::<Issuer>();
     is_shareable::<KeySet>();
+    is_shareable::<Policy>();
+    is_shareable::<PolicyError>();
     is_shareable::<Status>();
     is_shareable::<VerifiedToken>();
     is_shareable::<Verifier>();
@@ -27,7 +32,9 @@ fn futures_are_sendable(verifier: &Verifier) {
 }
 
 #[test]
-fn a_token_is_one_pointer() {
+fn a_token_and_a_policy_are_one_pointer() {
     assert_eq!(size_of::<VerifiedToken>(), size_of::<usize>());
     assert_eq!(size_of::<Verifier>(), size_of::<usize>());
+    assert_eq!(size_of::<Policy>(), size_of::<usize>());
+    assert_eq!(size_of::<Result<(), Forbidden>>(), size_of::<usize>());
 }

@@ -27,6 +27,7 @@ mod key_rotation;
 mod many_issuers;
 mod multi_issuer;
 mod operations;
+mod policy;
 mod properties;
 mod provider_outage;
 mod redaction;
