@@ -52,6 +52,7 @@
 //!    │ verify    signature                        │
 //!    │ validate  claims                         refresh ahead, in the background
 //!  VerifiedToken ─► handler
+//!    └ check   Policy: may it do this, to that?
 //! ```
 //!
 //! # Guarantees
@@ -215,3 +216,8 @@ mod impossible;
 #[cfg(all(doctest, feature = "axum", feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The recipes, compiled.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/authorization.md")]
+struct Authorization;

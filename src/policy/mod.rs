@@ -1,6 +1,58 @@
-//! Whether the bearer of a verified token may do something.
+//! Whether the bearer of a verified token may do this, to that.
 //!
-//! A [`Policy`] is made once, from parts that are and-ed and or-ed, and checked for each request.
+//! A [`Policy`] is a value: made once of parts that are and-ed and or-ed, checked for errors by
+//! [`validated`](Policy::validated), and the same for HTTP, gRPC and a plain call. `docs/authorization.md` in
+//! the repository has a recipe for each thing that services ask.
+//!
+//! # Three outcomes
+//!
+//! A part allows, denies, or is a **fault**: it cannot be told, because a claim is of another type than the
+//! part reads, or the service did not give the fact that it compares with. A fault denies, under
+//! [`not`](Policy::not) as well, and operators are told of it ([`Forbidden::is_fault`]). An absent claim
+//! is no fault: it denies.
+//!
+//! A side that decides alone decides, whatever the other is; otherwise a fault is the outcome:
+//!
+//! | | `and` allow | `and` deny | `and` fault | `or` allow | `or` deny | `or` fault |
+//! |---|---|---|---|---|---|---|
+//! | allow | allow | deny | fault | allow | allow | allow |
+//! | deny | deny | deny | deny | allow | deny | fault |
+//! | fault | fault | deny | fault | allow | fault | fault |
+//!
+//! So what one issuer writes wrongly in one claim takes nothing from those whom another branch allows, and lets
+//! nobody in: whichever way the claim were mended, the outcome would be the same.
+//!
+//! # In configuration
+//!
+//! A policy is `Deserialize` and `Serialize`: a part is a table named by what it asks for. In YAML:
+//!
+//! ```yaml
+//! all:
+//!   - scope: orders:read
+//!   - any:
+//!       - {role: admin, at: realm_access.roles}
+//!       - {claim: tenant, equals: acme}
+//! ```
+//!
+//! | part | fields |
+//! |---|---|
+//! | parts of parts | `all`, `any`: lists of policies; `not`, `any_issuer`, `hidden`: a policy |
+//! | scopes | `scope`; `all_scopes`, `any_scope`: lists |
+//! | authority | `role`, `group`, `entitlement` or `permission`, with `at` where its claim is another one |
+//! | a claim | `claim` with `equals`, `is_one_of`, `contains`, `is_present: true`, `equals_fact` or `shares_fact` |
+//! | parties | `issuer`, `client`, `actor`; `actor_of: {issuer, subject}` |
+//! | the login | `acr_at_least` with `order`; `amr`; `all_amr`, `any_amr`: lists; `auth_time_within_seconds` |
+//! | rich authorization | `authorization_detail: {type, actions, locations}` |
+//! | the object | `owner: true`, `shares` |
+//!
+//! What is read is valid. An unknown field, two parts in one table, a field without a value, and whatever
+//! [`validated`](Policy::validated) refuses are errors at the field where they stand; code
+//! ([`Policy::custom`]) cannot be written.
+//!
+//! # Limits
+//!
+//! 32 levels of parts in parts, and 1,024 parts: more is an error of the policy. A list in a claim is as
+//! long as a token may be.
 
 mod atom;
 mod check;
@@ -32,7 +84,29 @@ use atom::Atom;
 use evaluate::{Request, Verdict};
 use problem::Problem;
 
-/// What a token must be for a request to be allowed. Cheap to clone and to check.
+/// What a token must be for a request to be allowed. Cheap to clone and to check: a decision that allows
+/// takes no memory, but for what is parsed of a token's claims at the first one.
+///
+/// `Display` prints it readably. See the [module](self) for outcomes, configuration and limits.
+///
+/// # Security
+///
+/// Without [`validated`](Self::validated) an invalid policy is found out only by denying everything.
+///
+/// # Example
+///
+/// ```
+/// use portcullis::Policy;
+///
+/// let policy = Policy::scope("orders:read")
+///     .and(Policy::role("admin").or(Policy::claim("tenant").equals("acme")))
+///     .validated()?;
+/// assert_eq!(
+///     policy.to_string(),
+///     r#"scope "orders:read" and (role "admin" or claim tenant = "acme")"#
+/// );
+/// # Ok::<(), portcullis::PolicyError>(())
+/// ```
 #[derive(Clone)]
 #[must_use = "a policy does nothing until a token is checked against it"]
 pub struct Policy(Arc<Inner>);

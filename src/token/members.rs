@@ -1,5 +1,6 @@
 //! A token's claims as values to decide on, each parsed once.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -7,13 +8,16 @@ use std::sync::OnceLock;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::claims::Text;
 use crate::json::{Kind, Name};
 
 /// The members of a token's claims by name. A value is parsed when it is first asked for, so that a
 /// token costs what the policies of a service read of it.
-pub(crate) struct Members(Box<[(Box<str>, TopLevel)]>);
+pub(crate) struct Members(Box<[TopLevel]>);
 
 struct TopLevel {
+    name: Text,
+    /// Where its value stands in the payload.
     place: Range<usize>,
     value: OnceLock<Value>,
 }
@@ -43,22 +47,23 @@ pub(crate) struct Member {
 impl Members {
     /// Reads the claims of an accepted token: an object, each of its members once.
     pub(super) fn read(payload: &str) -> Self {
-        let members = object(payload).unwrap_or_default();
-        let place = |json: &RawValue| {
+        let members = object(payload).unwrap_or_default().into_iter();
+        let members = members.map(|(name, json)| {
             let json = json.get();
             let start = json.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
             TopLevel {
+                name: Text::new(&name, payload),
                 place: start..start.wrapping_add(json.len()),
                 value: OnceLock::new(),
             }
-        };
-        let members = members.into_iter().map(|(name, json)| (name, place(json)));
+        });
         Self(members.collect())
     }
 
     /// The member of this name; `payload` must be the one it was read from.
     pub(crate) fn get(&self, name: &str, payload: &str) -> Option<&Value> {
-        let (_, member) = self.0.iter().find(|(known, _)| **known == *name)?;
+        let mut members = self.0.iter();
+        let member = members.find(|member| member.name.get(payload) == name)?;
         let parse = || {
             let json = payload.get(member.place.clone()).unwrap_or_default();
             serde_json::from_str(json).map_or(Value::Other, Value::parse)
@@ -92,7 +97,7 @@ impl Value {
         }
     }
 
-    fn object(mut members: Vec<(Box<str>, &RawValue)>) -> Self {
+    fn object(mut members: ObjectMembers<'_>) -> Self {
         members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         if members
             .windows(2)
@@ -101,7 +106,7 @@ impl Value {
             return Self::Other;
         }
         let members = members.into_iter().map(|(name, json)| Member {
-            name,
+            name: name.into(),
             value: Self::parse(json),
         });
         Self::Object(members.collect())
@@ -121,21 +126,23 @@ impl Value {
     }
 }
 
+type ObjectMembers<'a> = Vec<(Cow<'a, str>, &'a RawValue)>;
+
 /// The members of a JSON object, in its order.
-fn object(json: &str) -> serde_json::Result<Vec<(Box<str>, &RawValue)>> {
+fn object(json: &str) -> serde_json::Result<ObjectMembers<'_>> {
     struct Object;
 
     impl<'de> Visitor<'de> for Object {
-        type Value = Vec<(Box<str>, &'de RawValue)>;
+        type Value = ObjectMembers<'de>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a JSON object")
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut members = Vec::new();
+            let mut members = Vec::with_capacity(USUAL_MEMBERS);
             while let Some(Name(name)) = map.next_key()? {
-                members.push((name.into(), map.next_value()?));
+                members.push((name, map.next_value()?));
             }
             Ok(members)
         }
@@ -143,6 +150,9 @@ fn object(json: &str) -> serde_json::Result<Vec<(Box<str>, &RawValue)>> {
 
     serde_json::Deserializer::from_str(json).deserialize_map(Object)
 }
+
+/// What the claims of an access token usually have room in.
+const USUAL_MEMBERS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -217,6 +227,9 @@ mod tests {
         assert_eq!(inner.member("d"), Some(&text("e")));
         assert_eq!((object.member("d"), inner.member("a")), (None, None));
         assert_eq!(object.member("a").unwrap().member("a"), None);
+        let escaped = r#"{"\u0061":1}"#;
+        let members = Members::read(escaped);
+        assert_eq!(members.get("a", escaped), Some(&Value::Integer(1)));
     }
 
     #[test]
