@@ -423,6 +423,15 @@ mod tests {
         );
     }
 
+    /// As in `docs/authorization.md`.
+    #[test]
+    fn what_the_documentation_shows_reads_as_it_says() {
+        check(
+            r#"{"all":[{"scope":"orders:read"},{"any":[{"owner":true},{"role":"admin","at":"realm_access.roles"},{"claim":"tenant","equals_fact":"tenant"}]}]}"#,
+            r#"scope "orders:read" and (owner or role "admin" at realm_access.roles or claim tenant = fact "tenant")"#,
+        );
+    }
+
     #[test]
     fn what_is_short_for_something_is_written_out() {
         let (a, b) = (r#"{"scope":"a"}"#, r#"{"scope":"b"}"#);
