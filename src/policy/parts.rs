@@ -138,7 +138,7 @@ impl Policy {
     /// more. One in the future is a fault.
     ///
     /// Judged for the moment at which the token was [verified](VerifiedToken::verified_at), or for that
-    /// of [`Facts::now`].
+    /// of [`Facts::now`](super::Facts::now).
     pub fn auth_time_within(age: Duration) -> Self {
         Self::atom(Atom::AuthTimeWithin(age))
     }
@@ -149,7 +149,7 @@ impl Policy {
         Self::atom(Atom::Detail(detail))
     }
 
-    /// The token's issuer and subject are the owner of the object: see [`Facts::owner`].
+    /// The token's issuer and subject are the owner of the object: see [`Facts::owner`](super::Facts::owner).
     pub fn owner() -> Self {
         Self::atom(Atom::Owner)
     }
