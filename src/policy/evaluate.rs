@@ -1,17 +1,8 @@
 //! What a policy makes of a token: allow, deny, or fault.
 //!
 //! Three values, because "is not" and "cannot be told" differ under `not`: a token whose `roles` is a
-//! number must not pass `not(role("suspended"))`. They combine as Kleene's do. A side that decides
-//! alone decides, whatever the other is; otherwise a fault is the outcome:
-//!
-//! | and | allow | deny | fault |   | or | allow | deny | fault |
-//! |---|---|---|---|---|---|---|---|---|
-//! | allow | allow | deny | fault | | allow | allow | allow | allow |
-//! | deny | deny | deny | deny | | deny | allow | deny | fault |
-//! | fault | fault | deny | fault | | fault | allow | fault | fault |
-//!
-//! So a claim that one issuer writes wrongly takes nothing from those whom another branch allows, and
-//! nobody is let in by it: whichever way the fault were mended, the outcome would be the same.
+//! number must not pass `not(role("suspended"))`. They combine as Kleene's do, by the table of the
+//! [module](super).
 
 use std::time::SystemTime;
 
