@@ -109,8 +109,11 @@ impl Atom {
             },
             Self::Claim { path, test } => match path.read(token)? {
                 Some(value) => test.evaluate(value, request)?,
-                // What the service fails to say is its own fault, whatever the token says.
-                None => test.fact(request)?.map_or(Verdict::Deny, |_| Verdict::Deny),
+                None => {
+                    // What the service fails to say is a fault, whatever the token says.
+                    test.fact(request)?;
+                    Verdict::Deny
+                }
             },
             Self::Issuer(issuer) => (token.issuer() == &**issuer).into(),
             Self::Client(client) => is_client(token, client)?.into(),
