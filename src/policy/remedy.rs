@@ -99,13 +99,8 @@ impl<'p> Remedy<'p> {
     }
 
     /// Nothing before a login, that before scopes, those before both, and few scopes before many.
-    fn cost(&self) -> (bool, bool, bool, usize) {
-        let scopes = !self.missing_scopes.is_empty();
-        (
-            scopes && self.login,
-            scopes,
-            self.login,
-            self.missing_scopes.len(),
-        )
+    fn cost(&self) -> (bool, bool, usize) {
+        let missing = self.missing_scopes.len();
+        (missing > 0, self.login, missing)
     }
 }
