@@ -447,16 +447,8 @@ mod tests {
             r#"scope "a" or scope "b""#,
             &written,
         );
-        check_written(
-            r#"{"all_amr":["a"]}"#,
-            r#"amr "a""#,
-            r#"{"all":[{"amr":"a"}]}"#,
-        );
-        check_written(
-            r#"{"any_amr":["a"]}"#,
-            r#"amr "a""#,
-            r#"{"any":[{"amr":"a"}]}"#,
-        );
+        check_written(r#"{"all_amr":["a"]}"#, r#"amr "a""#, r#"{"amr":"a"}"#);
+        check_written(r#"{"any_amr":["a"]}"#, r#"amr "a""#, r#"{"amr":"a"}"#);
         let written = r#"{"claim":"groups","shares_fact":"groups"}"#;
         check_written(
             r#"{"shares":"groups"}"#,

@@ -264,6 +264,12 @@ impl Policy {
 
     /// The one place that makes a policy, and where all of them are checked.
     fn from_node(node: Node) -> Self {
+        // One of one is what it is made of, and prints so.
+        if let Node::All(policies) | Node::Any(policies) = &node
+            && let [policy] = &**policies
+        {
+            return policy.clone();
+        }
         let parts = match &node {
             Node::All(policies) | Node::Any(policies) => policies,
             Node::Not(policy) | Node::AnyIssuer(policy) | Node::Hidden(policy) => {

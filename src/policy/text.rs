@@ -197,6 +197,7 @@ mod tests {
             &a.any_issuer().or(c.hidden()),
             r#"any issuer (scope "a") or hidden (owner)"#,
         );
+        check(&Policy::any([Policy::all([Policy::owner()])]), "owner");
         let nothing = "(any of nothing) or (all of nothing)";
         check(&Policy::any([]).or(Policy::all([])), nothing);
     }
