@@ -52,6 +52,7 @@
 //!    │ verify    signature                        │
 //!    │ validate  claims                         refresh ahead, in the background
 //!  VerifiedToken ─► handler
+//!    └ check   Policy: may it do this, to that?
 //! ```
 //!
 //! # Guarantees
@@ -137,6 +138,7 @@ mod algorithm;
 mod signature;
 mod claims;
 mod token;
+pub mod policy;
 // The way of a key.
 #[cfg(feature = "remote")]
 mod discovery;
@@ -204,6 +206,7 @@ pub use jws::{Header, VerifiedJws};
 pub use key_set::KeySet;
 #[cfg(feature = "tower")]
 pub use middleware::{AuthLayer, Rejection};
+pub use policy::{Facts, Forbidden, Guarded, Policy, PolicyError, Resource};
 #[cfg(feature = "remote")]
 pub use remote::{KeyRefresh, KeySeed, SeedError};
 pub use token::{Actor, Authentication, Confirmation, Scopes, VerifiedToken};
@@ -219,3 +222,8 @@ mod impossible;
 #[cfg(all(doctest, feature = "axum", feature = "testing"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// The recipes, compiled.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/authorization.md")]
+struct Authorization;

@@ -90,6 +90,8 @@ pub(crate) struct AcceptedJwt {
         expect(dead_code, reason = "without a runtime nobody waits for it")
     )]
     pub(crate) expiry: Expiry,
+    /// How far clocks may differ, for what is decided by time later.
+    pub(crate) leeway: Duration,
     /// The key that made the signature; none for what a test asserts.
     pub(crate) key: Option<Arc<VerificationKey>>,
     _made_here: (),
@@ -133,16 +135,18 @@ impl Validation {
         }
         let issuer = Arc::clone(&self.issuer);
         let expiry = self.expiry(&claims, expires_at);
-        Ok(VerifiedToken::new(AcceptedJwt {
+        let jwt = AcceptedJwt {
             header,
             issuer,
             payload,
             claims,
             expires_at,
             expiry,
+            leeway: self.leeway,
             key: Some(key),
             _made_here: (),
-        }))
+        };
+        Ok(VerifiedToken::new(jwt, now))
     }
 
     /// Whether a token that these rules accepted before is acceptable at this moment, too: all they
@@ -276,6 +280,7 @@ impl AcceptedJwt {
                 refused_from: expires_at,
                 clock: CarriedClock::default(),
             },
+            leeway: DEFAULT_LEEWAY,
             key: None,
             _made_here: (),
         })

@@ -43,7 +43,8 @@ impl Text {
         })
     }
 
-    fn new(text: &str, payload: &str) -> Self {
+    /// A string that was read from the payload, or is a copy.
+    pub(crate) fn new(text: &str, payload: &str) -> Self {
         let start = text.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
         let range = start..start.wrapping_add(text.len());
         match payload.get(range.clone()) {

@@ -1,10 +1,13 @@
 //! What a handler gets: a token of which everything has been checked.
 
 mod authentication;
+mod members;
+mod moment;
 mod parties;
 mod scopes;
 
 pub use authentication::Authentication;
+pub(crate) use members::Value;
 pub use parties::{Actor, Confirmation};
 pub use scopes::Scopes;
 
@@ -21,6 +24,8 @@ use crate::claims::{AcceptedJwt, NumericDate, Text, TextList};
 use crate::error::ClaimError;
 use crate::json::Name;
 use crate::jws::Header;
+use members::Members;
+use moment::Moment;
 
 /// A token whose signature, issuer, audience, type and times were checked by a
 /// [`Verifier`](crate::Verifier). Cheap to clone.
@@ -39,6 +44,8 @@ struct Inner {
     jwt: AcceptedJwt,
     scopes: OnceLock<Scopes>,
     typed: Mutex<TypedViews>,
+    members: OnceLock<Members>,
+    verified_at: Moment,
 }
 
 /// Typed views already parsed: one or two types in practice.
@@ -64,17 +71,40 @@ impl TypedViews {
 
 impl VerifiedToken {
     /// The one place that makes a verified token, from the one proof there is.
-    pub(crate) fn new(jwt: AcceptedJwt) -> Self {
+    pub(crate) fn new(jwt: AcceptedJwt, now: SystemTime) -> Self {
         Self(Arc::new(Inner {
             jwt,
             scopes: OnceLock::new(),
             typed: Mutex::default(),
+            members: OnceLock::new(),
+            verified_at: Moment::new(now),
         }))
     }
 
     /// The proof it was made from.
     pub(crate) fn proof(&self) -> &AcceptedJwt {
         &self.0.jwt
+    }
+
+    /// A claim to decide on: parsed when the first decision reads it, and once.
+    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
+        let payload = &self.0.jwt.payload;
+        let members = self.0.members.get_or_init(|| Members::read(payload));
+        members.get(name, payload)
+    }
+
+    /// When a verifier last found this token acceptable: the moment at which a [`Policy`](crate::Policy)
+    /// judges the age of a login.
+    ///
+    /// All clones share it, and so does whoever presents the same token later to the same verifier.
+    #[must_use]
+    pub fn verified_at(&self) -> SystemTime {
+        self.0.verified_at.get()
+    }
+
+    /// It has been found acceptable again.
+    pub(crate) fn verified_again(&self, now: SystemTime) {
+        self.0.verified_at.set(now);
     }
 
     /// `sub`: whom the token speaks for; never empty. Unique only together with [`issuer`](Self::issuer)

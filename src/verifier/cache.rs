@@ -177,9 +177,11 @@ impl VerifiedTokens {
         let Tokens { cache, .. } = self.0.as_ref()?;
         let hit = cache.get(&Received(token)).and_then(|entry| {
             let issuer = issuers.at(entry.issuer)?;
-            issuer
-                .still_accepts(&entry.token, now)
-                .then_some(entry.token)
+            if !issuer.still_accepts(&entry.token, now) {
+                return None;
+            }
+            entry.token.verified_again(now.wall);
+            Some(entry.token)
         });
         #[cfg(feature = "metrics")]
         crate::metrics::token_cache(hit.is_some());

@@ -2,7 +2,8 @@
 
 use portcullis::middleware::{MetadataService, ProtectedResource, TokenSource};
 use portcullis::{
-    AuthLayer, BuildError, FetchError, Issuer, KeySet, Status, VerifiedToken, Verifier, VerifyError,
+    AuthLayer, BuildError, Facts, FetchError, Forbidden, Issuer, KeySet, Policy, PolicyError,
+    Status, VerifiedToken, Verifier, VerifyError,
 };
 
 fn is_shareable<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
@@ -12,11 +13,15 @@ fn is_sendable<T: Send>(_: &T) {}
 fn handles_and_errors_are_shareable() {
     is_shareable::<AuthLayer>();
     is_shareable::<BuildError>();
+    is_shareable::<Facts<'static>>();
     is_shareable::<FetchError>();
+    is_shareable::<Forbidden>();
     is_shareable::<Issuer>();
     is_shareable::<KeySet>();
     is_shareable::<MetadataService>();
     is_shareable::<ProtectedResource>();
+    is_shareable::<Policy>();
+    is_shareable::<PolicyError>();
     is_shareable::<Status>();
     is_shareable::<TokenSource>();
     is_shareable::<VerifiedToken>();
@@ -32,7 +37,9 @@ fn futures_are_sendable(verifier: &Verifier, token: &VerifiedToken) {
 }
 
 #[test]
-fn a_token_is_one_pointer() {
+fn a_token_and_a_policy_are_one_pointer() {
     assert_eq!(size_of::<VerifiedToken>(), size_of::<usize>());
     assert_eq!(size_of::<Verifier>(), size_of::<usize>());
+    assert_eq!(size_of::<Policy>(), size_of::<usize>());
+    assert_eq!(size_of::<Result<(), Forbidden>>(), size_of::<usize>());
 }

@@ -29,6 +29,7 @@ mod long_grpc_calls;
 mod many_issuers;
 mod multi_issuer;
 mod operations;
+mod policy;
 mod properties;
 mod provider_outage;
 mod redaction;

@@ -9,16 +9,18 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Request, Response};
 use portcullis::middleware::TokenSource;
+use portcullis::policy::AuthorizationDetail;
 use portcullis::testing::{AUDIENCE, ScriptedFetch, TestIssuer};
 use portcullis::{
-    Algorithm, Audience, AuthLayer, BearerToken, FetchErrorKind, FetchResponse, Issuer, KeySet,
-    Verifier, VerifyError, verify_jws,
+    Algorithm, Audience, AuthLayer, BearerToken, Facts, FetchErrorKind, FetchResponse, Issuer,
+    KeySet, Policy, VerifiedToken, Verifier, VerifyError, verify_jws,
 };
 use tower::{Layer as _, Service as _, service_fn};
 
@@ -337,4 +339,71 @@ fn allocations(layer: &AuthLayer, request: http::request::Builder) -> u64 {
         *count = measured.count_total;
     }
     counts[4]
+}
+
+#[test]
+fn a_decision_that_allows_takes_no_memory() {
+    let claims = serde_json::json!({
+        "iss": "https://id.example.com",
+        "sub": "alice",
+        "scope": "profile orders:read",
+        "realm_access": { "roles": ["clerk", "admin"] },
+        "tenant": "acme",
+        "azp": "app",
+        "act": { "sub": "svc" },
+        "acr": "gold",
+        "amr": ["pwd", "otp"],
+        "auth_time": 4_000_000_000_u32,
+        "authorization_details": [{ "type": "pay", "actions": ["a", "b"] }],
+    });
+    let pay = AuthorizationDetail::of_type("pay").action("b");
+    let now = UNIX_EPOCH + Duration::from_secs(4_000_000_000);
+    let facts = Facts::new().owner("https://id.example.com", "alice");
+    let facts = facts.fact("tenant", "acme").now(now);
+    for policy in [
+        Policy::scope("orders:read"),
+        Policy::role_at("realm_access.roles", "admin"),
+        Policy::claim("tenant").is_one_of(["other", "acme"]),
+        Policy::claim("tenant").equals_fact("tenant"),
+        Policy::claim("tenant").shares_fact("tenant"),
+        Policy::issuer("https://id.example.com"),
+        Policy::client("app"),
+        Policy::actor("svc"),
+        Policy::acr_at_least("silver", ["bronze", "silver", "gold"]),
+        Policy::all_amr(["otp", "pwd"]),
+        Policy::auth_time_within(Duration::from_secs(60)),
+        Policy::authorization_detail(pay),
+        Policy::owner(),
+        Policy::scope("none").or(Policy::role("none")).not(),
+    ] {
+        let token = VerifiedToken::dangerously_assert_verified(&claims);
+        let first = allocation_counter::measure(|| {
+            policy.check_on(&token, &facts).unwrap();
+        });
+        let later = allocation_counter::measure(|| {
+            policy.check_on(&token, &facts).unwrap();
+        });
+        println!("{policy}: {} allocations the first time", first.count_total);
+        assert_eq!(later.count_total, 0, "{policy}");
+    }
+}
+
+/// A claim of a signed token that expands the most in memory, read by a policy.
+#[test]
+fn a_claim_that_a_policy_reads_takes_some_times_the_limit_of_a_token() {
+    // Of the base64url of a token 3 bytes are left in 4.
+    let most = TOKEN_CAP / 4 * 3;
+    let of = |part: &str| format!("[{}0]", part.repeat(most / part.len()));
+    for (what, list) in [
+        ("numbers", of("0,")),
+        ("empty lists", of("[],")),
+        ("texts", of(r#""","#)),
+        ("objects", of(r#"{"":0},"#)),
+    ] {
+        let list: &serde_json::value::RawValue = serde_json::from_str(&list).unwrap();
+        let token = VerifiedToken::dangerously_assert_verified(&serde_json::json!({ "x": list }));
+        check(what, TIMES * TOKEN_CAP, || {
+            assert!(Policy::role_at("x", "a").check(&token).is_err());
+        });
+    }
 }

@@ -1,0 +1,106 @@
+//! What a caller could do about a refusal.
+
+use std::time::Duration;
+
+use super::atom::Atom;
+use super::evaluate::{Request, Verdict, sufficient_levels};
+use super::{Node, Policy};
+
+/// What it takes for a policy to allow a token: scopes, a stronger or fresher login, or both.
+///
+/// Only what would be enough is a remedy: a scope that is asked for, granted, and then refused
+/// for want of a role costs a login and mends nothing.
+#[derive(Clone, Default)]
+pub(super) struct Remedy<'p> {
+    /// All scopes that it takes, those that the token has among them.
+    pub(super) scopes: Vec<&'p str>,
+    pub(super) missing_scopes: Vec<&'p str>,
+    /// Whether the login must be another. What a new one must be holds also for what is right of this one.
+    pub(super) login: bool,
+    /// The levels that do, the weakest first.
+    pub(super) acr_values: Option<Vec<&'p str>>,
+    pub(super) max_age: Option<Duration>,
+}
+
+impl<'p> Remedy<'p> {
+    /// The least that it takes; `None` when nothing does.
+    pub(super) fn of(policy: &'p Policy, request: Request<'_>) -> Option<Self> {
+        match &policy.0.node {
+            Node::All(policies) => {
+                let parts = policies.iter().map(|policy| Self::of(policy, request));
+                parts.reduce(|all, part| all?.and(part?))?
+            }
+            Node::Any(policies) => {
+                let ways = policies
+                    .iter()
+                    .filter_map(|policy| Self::of(policy, request));
+                ways.min_by_key(Self::cost)
+            }
+            Node::AnyIssuer(policy) | Node::Hidden(policy) => Self::of(policy, request),
+            // What a token must not have is not mended by getting more.
+            Node::Not(_) => (policy.evaluate(request) == Verdict::Allow).then(Self::default),
+            Node::Atom(atom) => {
+                let holds = policy.evaluate(request) == Verdict::Allow;
+                Self::of_atom(atom, holds).or_else(|| holds.then(Self::default))
+            }
+        }
+    }
+
+    /// What this part takes, if it is of a kind that a caller can mend.
+    fn of_atom(atom: &'p Atom, holds: bool) -> Option<Self> {
+        let login = Self {
+            login: !holds,
+            ..Self::default()
+        };
+        match atom {
+            Atom::Scope(scope) => Some(Self {
+                scopes: vec![scope],
+                missing_scopes: if holds { Vec::new() } else { vec![scope] },
+                ..Self::default()
+            }),
+            Atom::Acr { at_least, order } => {
+                let levels = sufficient_levels(at_least, order).iter();
+                Some(Self {
+                    acr_values: Some(levels.map(AsRef::as_ref).collect()),
+                    ..login
+                })
+            }
+            // RFC 9470 has no parameter for methods.
+            Atom::Amr(_) => Some(login),
+            Atom::AuthTimeWithin(age) => Some(Self {
+                max_age: Some(*age),
+                ..login
+            }),
+            _ => None,
+        }
+    }
+
+    /// What it takes for both; `None` when no login can be both.
+    fn and(mut self, other: Self) -> Option<Self> {
+        self.scopes.extend(other.scopes);
+        self.missing_scopes.extend(other.missing_scopes);
+        self.login |= other.login;
+        self.acr_values = match (self.acr_values, other.acr_values) {
+            (Some(mut ours), Some(theirs)) => {
+                ours.retain(|level| theirs.contains(level));
+                Some(ours)
+            }
+            (ours, theirs) => ours.or(theirs),
+        };
+        self.max_age = match (self.max_age, other.max_age) {
+            (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+            (ours, theirs) => ours.or(theirs),
+        };
+        let possible = self
+            .acr_values
+            .as_ref()
+            .is_none_or(|levels| !levels.is_empty());
+        possible.then_some(self)
+    }
+
+    /// Nothing before a login, that before scopes, those before both, and few scopes before many.
+    fn cost(&self) -> (bool, bool, usize) {
+        let missing = self.missing_scopes.len();
+        (missing > 0, self.login, missing)
+    }
+}
