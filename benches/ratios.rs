@@ -22,9 +22,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use portcullis::testing::AUDIENCE;
-use portcullis::{Algorithm, Audience, Issuer, KeySet, TokenCache, Verifier};
-use support::{CACHE, Raw, Scene, authorization, bare, guarded};
+use portcullis::{Algorithm, Verifier};
+use support::{CACHE, Raw, Scene, authorization, bare, guarded, is_test};
 
 const ROUNDS: usize = 41;
 /// Long enough that a reading of the clock is nothing beside it.
@@ -33,8 +32,9 @@ const ROUND: Duration = Duration::from_millis(4);
 const TOKENS: usize = 4_000;
 
 fn main() -> ExitCode {
-    let check = !std::env::args().any(|argument| argument == "--no-check");
-    let quick = std::env::args().any(|argument| argument == "--test");
+    let given = |name: &str| std::env::args().any(|argument| argument == name);
+    let check = !given("--no-check");
+    let quick = is_test();
     let rounds = if quick { 1 } else { ROUNDS };
     machine();
     let mut goals = Goals::default();
@@ -165,31 +165,12 @@ fn tokens(algorithm: Algorithm, rounds: usize, goals: &mut Goals) {
 fn sizes(rounds: usize, goals: &mut Goals) {
     let scene = Scene::of(Algorithm::Es256);
     let token = scene.token().sign();
-    let jwks: serde_json::Value = serde_json::from_str(&scene.issuer.jwks()).unwrap();
-    let keys = |count: usize| {
-        let mut all = vec![jwks["keys"][0].clone(); count];
-        for (n, key) in all.iter_mut().enumerate().skip(1) {
-            key["kid"] = format!("another-{n}").into();
-        }
-        KeySet::from_json(serde_json::json!({ "keys": all }).to_string().as_bytes()).unwrap()
-    };
-    let trust = |issuer: &str, keys: KeySet| Issuer::keys(issuer, keys, Audience::of(AUDIENCE));
-    let of_keys = |count| {
-        let issuer = trust(scene.issuer.issuer(), keys(count));
-        let builder = Verifier::builder().issuer(issuer).cache(TokenCache::off());
-        builder.build().unwrap()
-    };
-    let of_issuers = |count: usize| {
-        let mut builder = Verifier::builder().cache(TokenCache::off());
-        for n in 1..count {
-            builder = builder.issuer(trust(&format!("https://{n}.example.com"), keys(1)));
-        }
-        builder
-            .issuer(trust(scene.issuer.issuer(), keys(1)))
-            .build()
-            .unwrap()
-    };
-    let verifiers = [of_keys(1), of_keys(1), of_keys(1_000), of_issuers(1_000)];
+    let verifiers = [
+        scene.among_keys(1),
+        scene.among_keys(1),
+        scene.among_keys(1_000),
+        scene.among_issuers(1_000),
+    ];
     let mut ratios = [const { Vec::new() }; 3];
     for _ in 0..rounds {
         let [one, others @ ..] = verifiers
@@ -276,7 +257,7 @@ fn threads(rounds: usize, goals: &mut Goals) {
 
 /// Allocations of a token that is remembered.
 fn allocations(goals: &mut Goals) {
-    const HITS: u32 = 1_000_000;
+    let hits = if is_test() { 1_000 } else { 1_000_000 };
     let scene = Scene::of(Algorithm::Rs256);
     let token = scene.token().sign();
     let (without, hot) = (scene.verifier(0), scene.verifier(CACHE));
@@ -291,13 +272,13 @@ fn allocations(goals: &mut Goals) {
     let header = authorization(&token);
     let (mut plain, mut layer) = (bare(), guarded(hot.clone()));
     println!("\n**Allocations a call**, RS256\n\n| | allocations | goal |\n|---|---|---|");
-    let hit = count(HITS, &mut || accepts(&hot));
+    let hit = count(hits, &mut || accepts(&hot));
     let goal = goals.at_most("allocations a hit", hit, 0.01);
     println!(
         "| first seen, cache off | {:.2} | |",
         count(1_000, &mut || accepts(&without))
     );
-    println!("| repeated, over {HITS} | {hit:.4} | {goal} |");
+    println!("| repeated, over {hits} | {hit:.4} | {goal} |");
     println!(
         "| a request to an empty service | {:.2} | |",
         count(1_000, &mut || plain.call(&header))

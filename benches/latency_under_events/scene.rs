@@ -10,7 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis::testing::{AUDIENCE, Endpoint, Fault, TestIssuer};
 use portcullis::{
-    Algorithm, Audience, Clock, Event as KeyEvent, Issuer, Now, Observer, SystemClock, Verifier,
+    Algorithm, Audience, Clock, Event as KeyEvent, Issuer, Now, Observer, SystemClock, TokenCache,
+    Verifier,
 };
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
@@ -73,6 +74,8 @@ impl Event {
 pub(crate) enum Way {
     /// On a thread without a runtime; fetches run on another.
     Now,
+    /// The same, with the token remembered from one time to the next.
+    Remembered,
     /// On a runtime of one thread that also runs the fetches. What the runtime does between two
     /// tokens counts as waiting.
     Await,
@@ -97,7 +100,7 @@ pub(crate) struct Scene {
 impl Scene {
     pub(crate) fn set(way: Way) -> Result<Self> {
         let mut builder = match way {
-            Way::Now => {
+            Way::Now | Way::Remembered => {
                 let mut builder = Builder::new_multi_thread();
                 builder.worker_threads(1);
                 builder
@@ -133,6 +136,10 @@ impl Scene {
             .issuer(trusted)
             .clock(clock.clone())
             .observer(fetches.clone())
+            .cache(match way {
+                Way::Now | Way::Await => TokenCache::off(),
+                Way::Remembered => TokenCache::default(),
+            })
             .build()?;
         let scene = Self {
             invented: invented.collect::<Result<_>>()?,
@@ -164,7 +171,7 @@ impl Scene {
         });
         thread::sleep(Duration::from_millis(20));
         let nanos = match self.way {
-            Way::Now => self.verify_now(),
+            Way::Now | Way::Remembered => self.verify_now(),
             Way::Await => self.runtime.block_on(self.verify()),
         };
         running.store(false, SeqCst);
@@ -176,7 +183,7 @@ impl Scene {
     }
 
     fn verify_now(&self) -> Vec<u32> {
-        let mut nanos = Vec::with_capacity(100_000);
+        let mut nanos = Vec::with_capacity(2_000_000);
         let begin = Instant::now();
         let mut before = begin;
         while before - begin < ROUND {
@@ -189,7 +196,7 @@ impl Scene {
     }
 
     async fn verify(&self) -> Vec<u32> {
-        let mut nanos = Vec::with_capacity(100_000);
+        let mut nanos = Vec::with_capacity(2_000_000);
         let begin = Instant::now();
         let mut before = begin;
         while before - begin < ROUND {

@@ -1,4 +1,9 @@
 //! What the benchmarks measure, and what they measure it against.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "each benchmark uses a part of it"
+)]
 
 use std::hint::black_box;
 use std::pin::pin;
@@ -11,7 +16,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use portcullis::testing::{AUDIENCE, TestIssuer, TokenBuilder};
-use portcullis::{Algorithm, Audience, AuthLayer, Issuer, TokenCache, Verifier};
+use portcullis::{Algorithm, Audience, AuthLayer, Issuer, KeySet, TokenCache, Verifier};
 use tokio::runtime::Runtime;
 use tower::{Layer as _, Service};
 
@@ -65,6 +70,45 @@ impl Scene {
     }
 }
 
+impl Scene {
+    /// A verifier of this issuer with so many keys, of which the first has signed.
+    pub(crate) fn among_keys(&self, count: usize) -> Verifier {
+        let issuer = trust(self.issuer.issuer(), self.keys(count));
+        let builder = Verifier::builder().issuer(issuer);
+        builder.cache(TokenCache::off()).build().unwrap()
+    }
+
+    /// A verifier of so many issuers, this one being the last.
+    pub(crate) fn among_issuers(&self, count: usize) -> Verifier {
+        let others = (1..count).map(|n| format!("https://{n}.example.com"));
+        let names = others.chain([self.issuer.issuer().to_owned()]);
+        let builder = names.fold(Verifier::builder(), |builder, name| {
+            builder.issuer(trust(&name, self.keys(1)))
+        });
+        builder.cache(TokenCache::off()).build().unwrap()
+    }
+
+    fn keys(&self, count: usize) -> KeySet {
+        let jwks: serde_json::Value = serde_json::from_str(&self.issuer.jwks()).unwrap();
+        let mut keys = vec![jwks["keys"][0].clone(); count];
+        for (n, key) in keys.iter_mut().enumerate().skip(1) {
+            key["kid"] = format!("another-{n}").into();
+        }
+        let document = serde_json::json!({ "keys": keys }).to_string();
+        KeySet::from_json(document.as_bytes()).unwrap()
+    }
+}
+
+fn trust(issuer: &str, keys: KeySet) -> Issuer {
+    Issuer::keys(issuer, keys, Audience::of(AUDIENCE))
+}
+
+/// Whether each benchmark is only to show that it runs, as under `cargo test --benches`.
+pub(crate) fn is_test() -> bool {
+    let given = |name: &str| std::env::args().any(|argument| argument == name);
+    given("--test") || !given("--bench")
+}
+
 /// As much as the default.
 pub(crate) const CACHE: u64 = 8 << 20;
 
@@ -98,7 +142,12 @@ impl Raw {
             Algorithm::Es256 => ParsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point()),
             Algorithm::Es384 => ParsedPublicKey::new(&signature::ECDSA_P384_SHA384_FIXED, point()),
             Algorithm::Es512 => ParsedPublicKey::new(&signature::ECDSA_P521_SHA512_FIXED, point()),
-            Algorithm::EdDsa => ParsedPublicKey::new(&signature::ED25519, member("x")),
+            Algorithm::EdDsa | Algorithm::Ed25519 => {
+                ParsedPublicKey::new(&signature::ED25519, member("x"))
+            }
+            Algorithm::MlDsa44 => ParsedPublicKey::new(&signature::ML_DSA_44, member("pub")),
+            Algorithm::MlDsa65 => ParsedPublicKey::new(&signature::ML_DSA_65, member("pub")),
+            Algorithm::MlDsa87 => ParsedPublicKey::new(&signature::ML_DSA_87, member("pub")),
             other => panic!("no floor for {other}"),
         };
         let signed = tokens.iter().map(|token| {

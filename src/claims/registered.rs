@@ -47,9 +47,9 @@ impl RegisteredClaims {
             Claim::Iss => false,
             Claim::Sub => set(&mut self.subject, identity(value, payload)),
             Claim::Aud => set(&mut self.audience, texts(value)),
-            Claim::Exp => set(&mut self.expires_at, date(value)),
-            Claim::Nbf => set(&mut self.not_before, date(value)),
-            Claim::Iat => set(&mut self.issued_at, date(value)),
+            Claim::Exp => set(&mut self.expires_at, date(&value)),
+            Claim::Nbf => set(&mut self.not_before, date(&value)),
+            Claim::Iat => set(&mut self.issued_at, date(&value)),
             Claim::Jti => set(&mut self.jwt_id, text(value)),
             Claim::ClientId => set(&mut self.client_id, identity(value, payload)),
             Claim::Azp => set(&mut self.authorized_party, identity(value, payload)),
@@ -57,7 +57,7 @@ impl RegisteredClaims {
             Claim::Scp => set(&mut self.scp, texts(value)),
             Claim::Acr => set(&mut self.acr, text(value)),
             Claim::Amr => set(&mut self.amr, texts(value)),
-            Claim::AuthTime => set(&mut self.auth_time, date(value)),
+            Claim::AuthTime => set(&mut self.auth_time, date(&value)),
         }
     }
 
@@ -93,9 +93,9 @@ fn texts(value: Value) -> Option<TextList> {
     }
 }
 
-fn date(value: Value) -> Option<NumericDate> {
+fn date(value: &Value) -> Option<NumericDate> {
     match value {
-        Value::Number(date) => Some(date),
+        Value::Number(date) => Some(*date),
         Value::Text(_) | Value::Texts(_) | Value::Other => None,
     }
 }

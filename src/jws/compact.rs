@@ -47,7 +47,10 @@ pub(super) fn decode(part: &str, max_bytes: usize) -> Result<Vec<u8>, VerifyErro
     if length > max_bytes {
         return Err(VerifyError::TooLarge);
     }
-    // Not `vec![0; length]`: glibc has small pieces at hand for `malloc` and not for `calloc`.
+    #[expect(
+        clippy::slow_vector_initialization,
+        reason = "glibc has small pieces at hand for `malloc`, and none for the `calloc` of `vec!`"
+    )]
     let mut bytes = Vec::with_capacity(length);
     bytes.resize(length, 0);
     match BASE64URL.decode_slice(part, &mut bytes) {

@@ -45,7 +45,7 @@ impl KnownHeaders {
         let Some((text, _)) = token.split_once('.') else {
             return;
         };
-        if is_full && others % LEARN_ONE_IN != 0 {
+        if is_full && !others.is_multiple_of(LEARN_ONE_IN) {
             return;
         }
         let kept = known.iter().skip(usize::from(is_full)).cloned();
