@@ -12,6 +12,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::as_conversions,
     reason = "a benchmark may panic"
 )]
 
@@ -62,7 +63,7 @@ struct Goals {
 
 impl Goals {
     fn at_most(&mut self, what: &str, value: f64, goal: f64) -> String {
-        self.check(what, value, value <= goal, format!("≤ {:.3}", goal))
+        self.check(what, value, value <= goal, format!("≤ {goal:.3}"))
     }
 
     fn at_least(&mut self, what: &str, value: f64, goal: f64) -> String {

@@ -69,7 +69,7 @@ static BASE64URL: LazyLock<base64::engine::GeneralPurpose> =
 
 /// Longest token. Access tokens of real issuers are 0.5 to 4 KiB; an ML-DSA-87 signature alone is
 /// 6 KiB, and servers cap a header line at 8 to 64 KiB.
-pub(super) const MAX_TOKEN_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
 
 /// Longest decoded header. A real one is 60 to 200 bytes, or 1 to 2 KiB with certificates inside.
 pub(super) const MAX_HEADER_BYTES: usize = 2 * 1024;

@@ -7,6 +7,7 @@ mod compact;
 mod header;
 mod known;
 
+pub(crate) use compact::MAX_TOKEN_BYTES;
 pub use header::Header;
 pub(crate) use known::KnownHeaders;
 

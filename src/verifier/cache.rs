@@ -14,6 +14,7 @@ use moka::sync::Cache;
 
 use super::trusted::{TrustedIssuer, TrustedIssuers};
 use crate::clock::Now;
+use crate::jws::MAX_TOKEN_BYTES;
 use crate::token::VerifiedToken;
 
 /// How a verifier remembers tokens that it has verified, so that the next request with the same one costs
@@ -175,6 +176,9 @@ impl VerifiedTokens {
         now: Now,
     ) -> Option<VerifiedToken> {
         let Tokens { cache, .. } = self.0.as_ref()?;
+        if token.len() > MAX_TOKEN_BYTES {
+            return None; // never verified, and not worth a look
+        }
         let hit = cache.get(&Received(token)).and_then(|entry| {
             let issuer = issuers.at(entry.issuer)?;
             if !issuer.still_accepts(&entry.token, now) {
