@@ -46,8 +46,8 @@ impl<'a> CompactJws<'a> {
     }
 
     fn decode(parts: &Parts<'a>, header: Header) -> Result<Self, VerifyError> {
-        let payload = compact::decode(parts.payload, compact::MAX_TOKEN_BYTES)?;
-        let signature = compact::decode(parts.signature, compact::MAX_TOKEN_BYTES)?;
+        let payload = compact::decode(parts.payload, MAX_TOKEN_BYTES)?;
+        let signature = compact::decode(parts.signature, MAX_TOKEN_BYTES)?;
         if signature.is_empty() {
             return Err(VerifyError::Malformed(Malformation::EmptySignature));
         }
