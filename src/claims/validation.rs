@@ -151,6 +151,7 @@ impl Validation {
 
     /// Whether a token that these rules accepted before is acceptable at this moment, too: all they
     /// hold it to but time stays as it was.
+    #[inline]
     pub(crate) fn still_accepts(&self, jwt: &AcceptedJwt, now: SystemTime) -> bool {
         let now = NumericDate::from_system_time(now);
         self.check_times(&jwt.claims, jwt.expires_at, now).is_ok()
@@ -223,6 +224,7 @@ impl Validation {
         }
     }
 
+    #[inline]
     fn check_times(
         &self,
         claims: &RegisteredClaims,

@@ -264,10 +264,12 @@ impl KeySet {
     ///
     /// `UnknownKey` if there is no such key, `AlgorithmMismatch` if there is one of that name and its
     /// type or `alg` is another, `KeyAmbiguous` if there are more than 4.
+    #[inline]
     pub(crate) fn select(&self, header: &Header) -> Result<Candidates<'_>, VerifyError> {
         self.select_named(header.key_id(), header.algorithm())
     }
 
+    #[inline]
     fn select_named(
         &self,
         key_id: Option<&str>,

@@ -151,6 +151,7 @@ impl History {
     }
 
     /// What a request with a known key is to do.
+    #[inline]
     pub(crate) fn decide(&self, rules: &KeyRefresh, now: Now) -> Decision {
         let fetch_is_due = self
             .failures
@@ -271,6 +272,7 @@ impl History {
 
 /// Time since then: the larger of what the two clocks say. Monotonic time stands still while a
 /// machine is suspended; wall time may be set back, which counts as no time.
+#[inline]
 pub(crate) fn age(then: Now, now: Now) -> Duration {
     let wall = now.wall.duration_since(then.wall).unwrap_or_default();
     wall.max(now.monotonic.saturating_sub(then.monotonic))

@@ -130,6 +130,7 @@ impl RemoteKeySet {
     /// [`refresh_if_due`](Self::refresh_if_due), or [`decide_unknown_key`](Self::decide_unknown_key)
     /// if it is not there. `waited` is what a fetch came to that this request has already waited for,
     /// so that it waits for one at most.
+    #[inline]
     pub(crate) fn current(&self, now: Now, waited: Option<&Fetched>) -> Result<Snapshot, NoKeys> {
         let rules = &self.0.config.rules;
         let mut snapshot = self.snapshot(now);
@@ -151,6 +152,7 @@ impl RemoteKeySet {
     }
 
     /// The state of now. The lock is taken only at the end of a grace.
+    #[inline]
     fn snapshot(&self, now: Now) -> Snapshot {
         let mut state = self.0.state.load();
         if state.has_ended_grace(now) {

@@ -169,6 +169,7 @@ impl VerifiedTokens {
     }
 
     /// What was verified before and would be now.
+    #[inline]
     pub(super) fn get(
         &self,
         token: &str,

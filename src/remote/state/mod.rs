@@ -91,6 +91,7 @@ pub(super) struct Change {
 impl State {
     /// The keys that a header may have been signed with: published ones first, then those in their
     /// grace, four in all at most.
+    #[inline]
     pub(super) fn candidates(&self, header: &Header) -> Result<Candidates<'_>, VerifyError> {
         let published = self.published.select(header);
         if self.unpublished.is_empty() {
@@ -112,6 +113,7 @@ impl State {
 
     /// Whether a key's grace has ended, so that [`end_graces`](Self::end_graces) is to be called
     /// before keys are selected.
+    #[inline]
     pub(super) fn has_ended_grace(&self, now: Now) -> bool {
         self.unpublished
             .iter()
