@@ -83,6 +83,7 @@
 //! | withdrawn key | refused 1 h after it was found to be published no more | replicas of real issuers disagree for that long |
 //! | outage | keys serve for 24 h after the last success | a night without the issuer is survived |
 //! | unknown key | one shared fetch, at most every 10 to 60 s | the first request after a rotation passes; a flood costs nothing |
+//! | verified tokens | remembered in 8 MiB, from the second time on; each hit is held against key and time ([`TokenCache`]) | the next request with the same token costs no signature check |
 //! | fetch | https, no redirects, 5 s in all, 512 KiB, 100 keys | none of it is the token's to influence |
 //!
 //! # Refusals
@@ -124,7 +125,7 @@
 //! | `rust-crypto` | the portable backend: every algorithm but ML-DSA; used when `aws-lc-rs` is off | no |
 //! | `axum` | extractors for axum 0.8 | no |
 //! | `tonic` | statuses and request access for tonic 0.14 | no |
-//! | `metrics` | counters, gauges and histograms of the keys for the `metrics` facade: module `metrics` | no |
+//! | `metrics` | counters, gauges and histograms of keys and remembered tokens for the `metrics` facade: module `metrics` | no |
 //! | `testing` | a real issuer on loopback, a token builder, a virtual clock; for tests only | no |
 //!
 //! Features add and never change. The minimum supported Rust version is 1.88 with every feature.
