@@ -164,8 +164,7 @@ impl<'a> Iterator for Object<'a> {
     }
 }
 
-/// The first quote from here on. Names and values are so short that calling `memchr` takes longer than looking
-/// at eight bytes at once.
+/// The first quote from here on.
 #[inline]
 fn quote(bytes: &[u8], from: usize) -> Option<usize> {
     let length = memchr::memchr(b'"', bytes.get(from..)?)?;

@@ -134,6 +134,34 @@ mod tests {
         }
     }
 
+    /// Long parts are decoded many characters at once, and their ends one by one.
+    #[test]
+    fn one_wrong_character_is_found_wherever_it_stands() {
+        for length in [1, 2, 3, 23, 24, 25, 47, 48, 49, 50, 95, 97] {
+            let bytes: Vec<u8> = (0..length).map(|n: u8| n.wrapping_mul(151)).collect();
+            let part = BASE64_URL_SAFE_NO_PAD.encode(&bytes);
+            check_decode(&part, Some(&bytes));
+            for at in 0..part.len() {
+                for byte in 0..0x80 {
+                    let mut changed = part.clone().into_bytes();
+                    changed[at] = byte;
+                    let changed = String::from_utf8(changed).unwrap();
+                    let expected = BASE64_URL_SAFE_NO_PAD.decode(&changed).ok();
+                    check_decode(&changed, expected.as_deref());
+                }
+                let is_pair = part.len() >= at + 2;
+                for wide in ["\u{80}", "\u{c1}", "\u{7ff}"]
+                    .into_iter()
+                    .filter(|_| is_pair)
+                {
+                    let mut changed = part.clone();
+                    changed.replace_range(at..at + 2, wide);
+                    check_decode(&changed, None);
+                }
+            }
+        }
+    }
+
     #[test]
     fn a_part_may_be_as_long_as_its_limit_and_no_longer() {
         for max in [1, 2, 3, 100, MAX_HEADER_BYTES] {

@@ -40,11 +40,15 @@ impl KnownHeaders {
             return;
         }
         let known = self.known.load();
-        let others = self.others.fetch_add(1, Ordering::Relaxed);
-        let is_full = known.len() >= MAX_KNOWN;
         let Some((text, _)) = token.split_once('.') else {
             return;
         };
+        // Requests that parsed it at the same time learn it once.
+        if known.iter().any(|known| *known.text == *text) {
+            return;
+        }
+        let others = self.others.fetch_add(1, Ordering::Relaxed);
+        let is_full = known.len() >= MAX_KNOWN;
         if is_full && !others.is_multiple_of(LEARN_ONE_IN) {
             return;
         }
@@ -106,6 +110,16 @@ mod tests {
         assert!((1..MAX_KNOWN).all(|n| knows(&known, n)));
         (0..10_000).for_each(|n| learn(&known, n));
         assert_eq!(known.known.load().len(), MAX_KNOWN);
+    }
+
+    /// As when many requests bring the first tokens of a key at once.
+    #[test]
+    fn one_that_was_parsed_at_the_same_time_by_others_is_kept_once() {
+        let known = KnownHeaders::default();
+        (0..MAX_KNOWN).for_each(|_| learn(&known, 1));
+        assert_eq!(known.known.load().len(), 1);
+        learn(&known, 2);
+        assert!(knows(&known, 1) && knows(&known, 2));
     }
 
     #[test]

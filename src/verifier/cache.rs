@@ -48,8 +48,9 @@ pub struct TokenCache {
 }
 
 impl TokenCache {
-    /// A cache that takes about so many bytes of memory; with 0 there is none. A token takes twice its
-    /// length and 1 KiB.
+    /// A cache that takes about so many bytes of memory; with 0 there is none. A token counts as twice its
+    /// length and 1 KiB. One of thousands of audiences or scopes takes some four times that, and what
+    /// handlers and policies parse of a token is kept with it and not counted.
     #[must_use]
     pub const fn bytes(max_bytes: u64) -> Self {
         Self { max_bytes }

@@ -117,6 +117,38 @@ async fn what_one_verifier_remembers_is_nothing_to_another() {
     }
 }
 
+/// Two issuers that publish one key, each with rules of its own.
+#[tokio::test]
+async fn a_remembered_token_is_held_to_the_rules_of_its_own_issuer() {
+    let clock = VirtualClock::at_unix(1_800_000_000);
+    let signer = TestIssuer::start().await.unwrap().with_clock(clock.clone());
+    let network = ScriptedFetch::new();
+    network.answer(KEYS, Ok(FetchResponse::document(signer.jwks())));
+    let minute = Duration::from_secs(60);
+    let [lax, strict] = ["https://lax.example.com", "https://strict.example.com"];
+    let issuer = |name| Issuer::jwks_uri(name, KEYS, Audience::of(AUDIENCE));
+    let strictly = issuer(strict).leeway(Duration::ZERO).max_token_age(minute);
+    let verifier = Verifier::builder()
+        .issuer(issuer(lax))
+        .issuer(strictly)
+        .clock(clock.clone())
+        .fetch(network.clone())
+        .build()
+        .unwrap();
+    let tokens = [lax, strict].map(|name| signer.token().issuer(name).sign());
+    for (seconds, expected) in [
+        (0, ["accepted", "accepted"]),
+        (0, ["accepted", "accepted"]),
+        (60, ["accepted", "accepted"]),
+        (1, ["accepted", "too_old"]),
+    ] {
+        clock.advance(Duration::from_secs(seconds));
+        for (token, expected) in tokens.iter().zip(expected) {
+            assert_eq!(reason(&verifier.verify(token).await), expected);
+        }
+    }
+}
+
 /// The end of a token is what finds it, and all of it is compared.
 #[tokio::test]
 async fn a_token_that_ends_like_a_remembered_one_is_another() {
