@@ -85,8 +85,8 @@ pub(crate) struct VerifiedJwt {
 }
 
 impl VerifiedJwt {
-    pub(crate) fn header(&self) -> &Header {
-        self.jws.header()
+    pub(crate) fn jws(&self) -> &VerifiedJws {
+        &self.jws
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::Header;
+use super::{Header, VerifiedJws};
 
 /// A few headers by their exact text. An issuer has one for each of its keys in use.
 ///
@@ -33,8 +33,12 @@ impl KnownHeaders {
         found.map(|known| known.header.clone())
     }
 
-    /// Remembers the header of a token whose signature was right, unless it was found here.
-    pub(crate) fn learn(&self, token: &str, header: &Header) {
+    /// Remembers the header of this token, whose signature was right, unless it was found here.
+    pub(crate) fn learn(&self, token: &str, verified: &VerifiedJws) {
+        self.keep(token, verified.header());
+    }
+
+    fn keep(&self, token: &str, header: &Header) {
         // One that was found here, and not parsed, is held here.
         if header.is_shared() {
             return;
@@ -79,7 +83,7 @@ mod tests {
 
     fn learn(known: &KnownHeaders, n: usize) {
         let (text, header) = header(n);
-        known.learn(&format!("{text}.payload.signature"), &header);
+        known.keep(&format!("{text}.payload.signature"), &header);
     }
 
     fn knows(known: &KnownHeaders, n: usize) -> bool {
@@ -127,7 +131,7 @@ mod tests {
         let known = KnownHeaders::default();
         learn(&known, 1);
         let found = known.find("header-1").unwrap();
-        known.learn("header-1.payload.signature", &found);
+        known.keep("header-1.payload.signature", &found);
         assert_eq!(known.known.load().len(), 1);
     }
 }

@@ -34,8 +34,9 @@ async fn a_withdrawn_key_is_refused_at_its_bound_however_steady_the_hits() {
         scene.pass(60);
         settle().await;
         minutes += 1;
+        assert!(minutes <= 70, "accepted for {minutes} min");
     }
-    assert!((60..=70).contains(&minutes), "{minutes} min");
+    assert!(minutes >= 60, "{minutes} min");
     assert_eq!(scene.verify(&token).await, "unknown_key");
 }
 
