@@ -50,7 +50,7 @@
 //! ```
 //! ```compile_fail,E0451
 //! fn make(payload: Vec<u8>, header: portcullis::Header) -> portcullis::VerifiedJws {
-//!     portcullis::VerifiedJws { header, payload, key: todo!() }
+//!     portcullis::VerifiedJws { header, payload, key: panic!() }
 //! }
 //! ```
 //!
