@@ -14,41 +14,33 @@
     reason = "a benchmark may panic"
 )]
 
+mod support;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use portcullis::testing::{AUDIENCE, TestIssuer};
-use portcullis::{Algorithm, Audience, Facts, Issuer, KeySet, Policy, TokenCache, Verifier};
+use portcullis::testing::TestIssuer;
+use portcullis::{Algorithm, Facts, Policy, Verifier};
+use support::{Raw, Scene, is_test, per_call};
 
 const ROUNDS: usize = 31;
-/// Long enough that a reading of the clock is nothing beside it.
-const ROUND: Duration = Duration::from_millis(4);
 
 fn main() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let issuer = TestIssuer::start_with([Algorithm::Rs256]);
-    let issuer = runtime.block_on(issuer).unwrap();
-    let jwt = token(&issuer);
-    let floor = Raw::new(&issuer.jwks(), &jwt);
-    let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
-    let trusted = Issuer::keys(issuer.issuer(), keys, Audience::of(AUDIENCE));
+    let scene = Scene::of(Algorithm::Rs256);
+    let jwt = token(&scene.issuer);
+    let floor = Raw::new(&scene, Algorithm::Rs256, std::slice::from_ref(&jwt));
     // Each token is another one, with nothing parsed of its claims.
-    let verifier = Verifier::builder().issuer(trusted).cache(TokenCache::off());
-    let verifier = verifier.build().unwrap();
+    let verifier = scene.verifier(0);
     let token = verifier.verify_now(&jwt).unwrap();
 
-    let rows = rows(&issuer);
+    let rows = rows(&scene.issuer);
     let mut columns = vec![Vec::new(); rows.len() + 2];
     let facts = Facts::new().fact("tenant", TENANT);
     // Once, to show that it runs, under `cargo test --benches`.
-    let measures = std::env::args().any(|argument| argument == "--bench");
-    for _ in 0..if measures { ROUNDS } else { 1 } {
-        let raw = per_call(|| floor.check());
+    for _ in 0..if is_test() { 1 } else { ROUNDS } {
+        let raw = per_call(|| floor.check(0));
         columns[0].push(raw);
-        columns[1].push(per_call(|| floor.check()) / raw);
+        columns[1].push(per_call(|| floor.check(0)) / raw);
         for (column, (_, policy)) in columns[2..].iter_mut().zip(&rows) {
             let cost = per_call(|| {
                 let decision = policy.check_on(black_box(&token), &facts);
@@ -127,52 +119,6 @@ fn first_decision(policy: &Policy, verifier: &Verifier, jwt: &str) -> f64 {
         assert!(decision.is_ok());
     }
     median(times)
-}
-
-/// The raw check.
-struct Raw {
-    key: ParsedPublicKey,
-    signing_input: String,
-    signature: Vec<u8>,
-}
-
-impl Raw {
-    fn new(jwks: &str, token: &str) -> Self {
-        let jwks: serde_json::Value = serde_json::from_str(jwks).unwrap();
-        let member = |name: &str| {
-            let text = jwks["keys"][0][name].as_str().unwrap();
-            BASE64URL.decode(text).unwrap()
-        };
-        let (n, e) = (member("n"), member("e"));
-        let key = RsaPublicKeyComponents { n, e };
-        let (signing_input, signature) = token.rsplit_once('.').unwrap();
-        Self {
-            key: key
-                .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
-                .unwrap(),
-            signing_input: signing_input.to_owned(),
-            signature: BASE64URL.decode(signature).unwrap(),
-        }
-    }
-
-    fn check(&self) {
-        let input = black_box(self.signing_input.as_bytes());
-        assert!(self.key.verify_sig(input, &self.signature).is_ok());
-    }
-}
-
-/// Nanoseconds a call.
-fn per_call(mut call: impl FnMut()) -> f64 {
-    let (started, mut calls) = (Instant::now(), 0_u32);
-    loop {
-        for _ in 0..32 {
-            call();
-        }
-        calls += 32;
-        if started.elapsed() >= ROUND {
-            return started.elapsed().as_secs_f64() * 1e9 / f64::from(calls);
-        }
-    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

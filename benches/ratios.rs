@@ -21,14 +21,12 @@ mod support;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use portcullis::{Algorithm, Verifier};
-use support::{CACHE, Raw, Scene, authorization, bare, guarded, is_test};
+use support::{CACHE, ROUND, Raw, Scene, authorization, bare, guarded, is_test, per_call};
 
 const ROUNDS: usize = 41;
-/// Long enough that a reading of the clock is nothing beside it.
-const ROUND: Duration = Duration::from_millis(4);
 /// Distinct tokens, more than any round takes twice.
 const TOKENS: usize = 4_000;
 
@@ -290,21 +288,7 @@ fn allocations(goals: &mut Goals) {
     );
 }
 
-/// Nanoseconds a call.
-fn per_call(mut call: impl FnMut()) -> f64 {
-    let (started, mut calls) = (Instant::now(), 0_u32);
-    loop {
-        for _ in 0..32 {
-            call();
-        }
-        calls += 32;
-        if started.elapsed() >= ROUND {
-            return started.elapsed().as_nanos() as f64 / f64::from(calls);
-        }
-    }
-}
-
-/// The same, of calls that are numbered and so many at most; and how many there were.
+/// Nanoseconds a call, of calls that are numbered and so many at most; and how many there were.
 fn counted(mut call: impl FnMut(usize), most: usize) -> (f64, usize) {
     let (started, mut calls) = (Instant::now(), 0);
     while calls < most && (calls % 32 != 0 || started.elapsed() < ROUND) {
