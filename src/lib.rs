@@ -206,7 +206,7 @@ pub use jwk::{SkipReason, SkippedKey};
 pub use jws::{Header, VerifiedJws};
 pub use key_set::KeySet;
 #[cfg(feature = "tower")]
-pub use middleware::{AuthLayer, Rejection};
+pub use middleware::{AuthLayer, Caller, Rejection, RequireLayer};
 pub use policy::{Facts, Forbidden, Guarded, Policy, PolicyError, Resource};
 #[cfg(feature = "remote")]
 pub use remote::{KeyRefresh, KeySeed, SeedError};

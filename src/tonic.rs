@@ -51,7 +51,9 @@ use ::tonic::server::NamedService;
 use ::tonic::{Code, Request, Status};
 use http::{Extensions, HeaderMap};
 
-use crate::middleware::{AuthService, Cause, Rejection, token, token_or_anonymous};
+use crate::middleware::{
+    AuthService, Caller, Cause, Rejection, RequireService, token, token_or_anonymous,
+};
 use crate::token::VerifiedToken;
 
 /// The token of a call.
@@ -72,6 +74,38 @@ pub fn verified_token<T>(request: &Request<T>) -> Result<&VerifiedToken, Status>
 /// `INTERNAL` when no layer has checked the call: unguarded is not anonymous.
 pub fn optional_token<T>(request: &Request<T>) -> Result<Option<&VerifiedToken>, Status> {
     token_or_anonymous(request.extensions()).map_err(|cause| refuse(request.extensions(), cause))
+}
+
+/// Who makes a call, to ask policies about. A [`Rejection`] becomes a [`Status`] by `?`.
+///
+/// # Errors
+///
+/// As [`verified_token`].
+///
+/// # Example
+///
+/// ```
+/// use portcullis::tonic::caller;
+/// use portcullis::{Facts, Guarded, Policy, Resource};
+/// use tonic::{Request, Response, Status};
+///
+/// # struct Order { customer: (String, String), total: u64 }
+/// # impl Resource for Order {
+/// #     fn facts(&self) -> Facts<'_> { Facts::new().owner(&self.customer.0, &self.customer.1) }
+/// # }
+/// # fn find(_: u64) -> Option<Guarded<Order>> { None }
+/// async fn total(request: Request<u64>) -> Result<Response<u64>, Status> {
+///     let caller = caller(&request)?;
+///     let order = find(*request.get_ref()).ok_or_else(|| caller.not_found())?;
+///     Ok(Response::new(caller.authorize(order, &Policy::owner())?.total))
+/// }
+/// ```
+#[expect(
+    clippy::result_large_err,
+    reason = "a status is what a handler fails with"
+)]
+pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
+    Ok(Caller::of(request.extensions(), true, None)?)
 }
 
 fn refuse(extensions: &Extensions, cause: Cause) -> Status {
@@ -103,6 +137,10 @@ impl From<&Rejection> for Status {
 
 /// Routes to a guarded service by the name of the service.
 impl<S: NamedService> NamedService for AuthService<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S: NamedService> NamedService for RequireService<S> {
     const NAME: &'static str = S::NAME;
 }
 

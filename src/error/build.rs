@@ -194,6 +194,14 @@ pub enum BuildError {
         /// What is wrong with it, and the remedy.
         problem: &'static str,
     },
+    /// A policy cannot be asked where it stands.
+    #[error("{place}: {problem}")]
+    UnusablePolicy {
+        /// Where: `"AuthLayer::require"`, or a route or method.
+        place: String,
+        /// Which part of the policy it is, what is wrong with it, and the remedy.
+        problem: String,
+    },
     /// The crate was compiled without a crypto backend.
     #[error("no crypto backend is compiled in; enable the feature aws-lc-rs or rust-crypto")]
     NoCryptoBackend,
@@ -206,6 +214,14 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    #[cfg(feature = "tower")]
+    pub(crate) fn policy(place: impl fmt::Display, problem: impl fmt::Display) -> Self {
+        Self::UnusablePolicy {
+            place: place.to_string(),
+            problem: problem.to_string(),
+        }
+    }
+
     fn variant(&self) -> &'static str {
         match self {
             Self::NoIssuer => "NoIssuer",
@@ -226,6 +242,7 @@ impl BuildError {
             Self::NothingToFailOver { .. } => "NothingToFailOver",
             Self::TwoHttpClients => "TwoHttpClients",
             Self::InvalidSetting { .. } => "InvalidSetting",
+            Self::UnusablePolicy { .. } => "UnusablePolicy",
             Self::NoCryptoBackend => "NoCryptoBackend",
             Self::HttpClient { .. } => "HttpClient",
         }

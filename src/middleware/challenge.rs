@@ -1,6 +1,8 @@
 //! `WWW-Authenticate`: what a client must show to be let in
 //! ([RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
 
+use std::time::Duration;
+
 use http::HeaderValue;
 
 /// A challenge of the scheme `Bearer`, built one parameter at a time.
@@ -17,10 +19,35 @@ impl Challenge {
         self.and("error", code)
     }
 
+    /// Adds the scopes that it takes, if it is known of any (RFC 6750 §3).
+    pub(super) fn scope<'s>(self, scopes: impl IntoIterator<Item = &'s str>) -> Self {
+        self.list("scope", scopes)
+    }
+
+    /// Adds the levels of login that do, if not any does
+    /// ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
+    pub(super) fn acr_values<'s>(self, levels: impl IntoIterator<Item = &'s str>) -> Self {
+        self.list("acr_values", levels)
+    }
+
+    /// Adds how many seconds ago the login may be at most (RFC 9470 §3).
+    pub(super) fn max_age(self, age: Duration) -> Self {
+        self.and("max_age", &age.as_secs().to_string())
+    }
+
     /// Adds where the metadata of the resource is
     /// ([RFC 9728 §5.1](https://www.rfc-editor.org/rfc/rfc9728#section-5.1)).
     pub(super) fn resource_metadata(self, url: &str) -> Self {
         self.and("resource_metadata", url)
+    }
+
+    /// Names with spaces between them; a policy has none with a space in it.
+    fn list<'s>(self, name: &str, values: impl IntoIterator<Item = &'s str>) -> Self {
+        let values: Vec<_> = values.into_iter().collect();
+        if values.is_empty() {
+            return self;
+        }
+        self.and(name, &values.join(" "))
     }
 
     fn and(mut self, name: &str, value: &str) -> Self {
@@ -83,6 +110,34 @@ mod tests {
         check("a\r\nSet-Cookie: b", r#"Bearer realm="a??Set-Cookie: b""#);
         check("a\tb\u{7f}\u{0}", r#"Bearer realm="a?b??""#);
         check("Z\u{fc}rich", r#"Bearer realm="Z?rich""#);
+    }
+
+    #[test]
+    fn what_it_takes_is_listed() {
+        let challenge = Challenge::new("api")
+            .error("insufficient_user_authentication")
+            .scope(["orders:read", "orders:write"])
+            .acr_values(["silver", "gold"])
+            .max_age(Duration::from_secs(300));
+        assert_eq!(
+            challenge.into_value(),
+            r#"Bearer realm="api", error="insufficient_user_authentication", scope="orders:read orders:write", acr_values="silver gold", max_age="300""#
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let challenge = Challenge::new("api").scope([]).acr_values([]);
+        assert_eq!(challenge.into_value(), r#"Bearer realm="api""#);
+    }
+
+    #[test]
+    fn a_scope_cannot_end_its_quotes() {
+        let challenge = Challenge::new("api").scope([r#"a", error="none"#, "b\\\r\n"]);
+        assert_eq!(
+            challenge.into_value(),
+            r#"Bearer realm="api", scope="a\", error=\"none b\\??""#
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http_body::{Body, Frame};
 
-use super::rejection::{Cause, Rejection};
+use super::cause::Cause;
+use super::rejection::Rejection;
 use super::responder::Responder;
 use crate::error::VerifyError;
 use crate::expiry::Expired;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use http::{Extensions, Request};
 
+use super::cause::Cause;
 use super::grpc::is_grpc;
-use super::rejection::{Cause, Rejection};
+use super::rejection::Rejection;
 use super::responder::Responder;
 use crate::token::VerifiedToken;
 
@@ -58,53 +59,66 @@ fn reject<B>(request: &Request<B>, cause: Cause) -> Rejection {
     Rejection::behind_layer(request.extensions(), grpc, cause)
 }
 
-/// Says that a layer let the request through, and how that layer answers refusals. Without it, no
-/// token would mean the same on an unguarded route as for an anonymous caller.
-#[derive(Clone)]
-pub(super) struct Guarded(Arc<Responder>);
+/// Says that a layer let the request through, how that layer answers refusals, and whether it takes
+/// tokens of several issuers. Without it, no token would mean the same on an unguarded route as for an
+/// anonymous caller.
+#[derive(Clone, Debug)]
+pub(super) struct Admission {
+    pub(super) several_issuers: bool,
+    responder: Arc<Responder>,
+}
 
-impl Guarded {
+impl Admission {
     /// Makes a request say who calls: the bearer of this token, or nobody in particular.
     ///
     /// Whoever put another token there before, nobody behind the layer sees it.
     pub(super) fn mark(
         extensions: &mut Extensions,
         responder: &Arc<Responder>,
+        several_issuers: bool,
         token: Option<VerifiedToken>,
     ) {
-        extensions.insert(Self(Arc::clone(responder)));
+        extensions.insert(Self {
+            several_issuers,
+            responder: Arc::clone(responder),
+        });
         match token {
             Some(token) => extensions.insert(token),
             None => extensions.remove::<VerifiedToken>(),
         };
+    }
+
+    /// A refusal that is answered in the layer's way.
+    pub(super) fn reject(&self, grpc: bool, cause: Cause) -> Rejection {
+        Rejection::new(cause, grpc, Arc::clone(&self.responder))
     }
 }
 
 /// Does what a layer does that lets the request through, for its double in `testing`.
 #[cfg(feature = "testing")]
 pub(crate) fn let_through(extensions: &mut Extensions, token: Option<VerifiedToken>) {
-    Guarded::mark(extensions, &Arc::default(), token);
+    Admission::mark(extensions, &Arc::default(), false, token);
 }
 
 impl Rejection {
     /// A refusal by somebody behind the layer, answered in that layer's way.
     pub(crate) fn behind_layer(extensions: &Extensions, grpc: bool, cause: Cause) -> Self {
-        let responder = extensions
-            .get::<Guarded>()
-            .map(|guarded| Arc::clone(&guarded.0));
-        Self::new(cause, grpc, responder.unwrap_or_default())
+        match extensions.get::<Admission>() {
+            Some(admission) => admission.reject(grpc, cause),
+            None => Self::new(cause, grpc, Arc::default()),
+        }
     }
 }
 
 pub(crate) fn token(extensions: &Extensions) -> Result<&VerifiedToken, Cause> {
-    token_or_anonymous(extensions)?.ok_or(Cause::NoCredentials)
+    token_or_anonymous(extensions)?.ok_or(Cause::NoCredentials(None))
 }
 
 /// A token that something else than the layer put there will do: none can be made without verifying.
 pub(crate) fn token_or_anonymous(extensions: &Extensions) -> Result<Option<&VerifiedToken>, Cause> {
     match extensions.get::<VerifiedToken>() {
         Some(token) => Ok(Some(token)),
-        None if extensions.get::<Guarded>().is_some() => Ok(None),
+        None if extensions.get::<Admission>().is_some() => Ok(None),
         None => Err(Cause::LayerMissing),
     }
 }

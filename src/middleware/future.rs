@@ -10,11 +10,11 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::body::ResponseBody;
+use super::cause::Cause;
 use super::ending::Ending;
-use super::extension::Guarded;
 use super::grpc::is_grpc;
 use super::layer::Gate;
-use super::rejection::{Cause, Rejection};
+use super::rejection::Rejection;
 use crate::error::VerifyError;
 use crate::token::VerifiedToken;
 
@@ -67,6 +67,21 @@ where
         }
     }
 
+    /// The response of a service that was called.
+    pub(super) const fn admitted(future: S::Future) -> Self {
+        let ending = None;
+        Self {
+            state: State::Admitted { future, ending },
+        }
+    }
+
+    /// The response to a request for which no service was called.
+    pub(super) const fn refused(rejection: Rejection) -> Self {
+        Self {
+            state: State::Refused { rejection },
+        }
+    }
+
     pub(super) fn wait(verdict: Verdict, held: Held<S, B>) -> Self {
         Self {
             state: State::Waiting {
@@ -88,6 +103,10 @@ where
         mut request: Request<B>,
         verdict: Result<Option<VerifiedToken>, Cause>,
     ) -> Self {
+        let verdict = verdict.and_then(|token| {
+            gate.check(request.extensions_mut(), token.as_ref())?;
+            Ok(token)
+        });
         match verdict {
             Ok(token) => {
                 gate.sources.hide(request.headers_mut());
@@ -95,7 +114,7 @@ where
                     .as_ref()
                     .filter(|_| gate.ends_at_expiry)
                     .map(|token| gate.ending(&request, token));
-                Guarded::mark(request.extensions_mut(), &gate.responder, token);
+                gate.mark(request.extensions_mut(), token);
                 Self::Admitted {
                     future: service.call(request),
                     ending,

@@ -41,6 +41,7 @@ const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// When a client may retry ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)).
 pub(super) const RETRY_PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
+pub(super) const NOT_FOUND: u16 = 5;
 pub(super) const PERMISSION_DENIED: u16 = 7;
 pub(super) const INTERNAL: u16 = 13;
 pub(super) const UNAVAILABLE: u16 = 14;

@@ -4,17 +4,22 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use tower_layer::Layer;
 
+use super::cause::Cause;
 use super::ending::Ending;
+use super::extension::Admission;
 use super::future::Verdict;
 use super::grpc::is_grpc;
 use super::protected_resource::ProtectedResource;
 use super::rejection::Rejection;
+use super::requirement::{ReadPath, Requirement};
 use super::responder::Responder;
 use super::service::AuthService;
 use super::token_source::{TokenSource, TokenSources};
+use crate::error::BuildError;
+use crate::policy::Policy;
 use crate::token::VerifiedToken;
 use crate::verifier::Verifier;
 
@@ -32,7 +37,9 @@ impl AuthLayer {
     pub fn new(verifier: Verifier) -> Self {
         Self {
             gate: Arc::new(Gate {
+                several_issuers: verifier.has_several_issuers(),
                 verifier,
+                requirement: None,
                 sources: TokenSources::default(),
                 anonymous: false,
                 ends_at_expiry: false,
@@ -146,6 +153,53 @@ impl AuthLayer {
         self
     }
 
+    /// Lets only requests through whose token this policy allows, too. Called again, each of the
+    /// policies must. For one route or service behind the layer there is
+    /// [`RequireLayer`](super::RequireLayer).
+    ///
+    /// A policy asks something of a token: behind it nobody is anonymous, whatever
+    /// [`optional`](Self::optional) says. Who has no token is told the scopes that it takes
+    /// ([RFC 6750 §3](https://www.rfc-editor.org/rfc/rfc6750#section-3)).
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::UnusablePolicy`] when the policy is not [valid](Policy::validated); when it asks for facts
+    /// of an object, which a layer does not know; and when the verifier has several issuers and the policy
+    /// does not say whose roles and scopes it means, nor that it means those of
+    /// [`any_issuer`](Policy::any_issuer).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::{AuthLayer, BuildError, Policy, Verifier};
+    ///
+    /// fn layer(verifier: Verifier) -> Result<AuthLayer, BuildError> {
+    ///     AuthLayer::new(verifier).realm("orders").require(Policy::scope("orders:read"))
+    /// }
+    /// ```
+    pub fn require(self, policy: Policy) -> Result<Self, BuildError> {
+        self.require_at("AuthLayer::require", policy, None)
+    }
+
+    /// As [`require`](Self::require), where parameters of the path can be read.
+    pub(crate) fn require_at(
+        mut self,
+        place: impl fmt::Display,
+        policy: Policy,
+        read_path: Option<ReadPath>,
+    ) -> Result<Self, BuildError> {
+        let policy = match self.gate.policy() {
+            Some(before) => before.and(policy),
+            None => policy,
+        };
+        let mut requirement = Requirement::new(&place, policy, read_path)?;
+        if self.gate.several_issuers {
+            requirement = requirement.for_several_issuers(place)?;
+        }
+        self.gate_mut().requirement = Some(requirement);
+        Ok(self)
+    }
+
     fn gate_mut(&mut self) -> &mut Gate {
         Arc::make_mut(&mut self.gate)
     }
@@ -172,6 +226,8 @@ impl fmt::Debug for AuthLayer {
 #[derive(Clone)]
 pub(super) struct Gate {
     pub(super) verifier: Verifier,
+    several_issuers: bool,
+    requirement: Option<Requirement>,
     pub(super) sources: TokenSources,
     pub(super) anonymous: bool,
     pub(super) ends_at_expiry: bool,
@@ -179,6 +235,30 @@ pub(super) struct Gate {
 }
 
 impl Gate {
+    /// Asks the policy, if there is one.
+    pub(super) fn check(
+        &self,
+        extensions: &mut Extensions,
+        token: Option<&VerifiedToken>,
+    ) -> Result<(), Cause> {
+        match &self.requirement {
+            Some(requirement) => requirement.check(extensions, token, self.several_issuers),
+            None => Ok(()),
+        }
+    }
+
+    /// What is asked of a token, for those who have none.
+    pub(super) fn policy(&self) -> Option<Policy> {
+        self.requirement
+            .as_ref()
+            .map(|requirement| requirement.policy().clone())
+    }
+
+    /// Makes a request that passes say so.
+    pub(super) fn mark(&self, extensions: &mut Extensions, token: Option<VerifiedToken>) {
+        Admission::mark(extensions, &self.responder, self.several_issuers, token);
+    }
+
     /// What ends the response to this request.
     pub(super) fn ending<B>(&self, request: &Request<B>, token: &VerifiedToken) -> Box<Ending> {
         let grpc = is_grpc(request.method(), request.version(), request.headers());
@@ -202,6 +282,7 @@ impl fmt::Debug for Gate {
         f.debug_struct("AuthLayer")
             .field("token_from", &self.sources)
             .field("optional", &self.anonymous)
+            .field("require", &self.requirement)
             .field("end_at_expiry", &self.ends_at_expiry)
             .field("responder", &self.responder)
             .finish_non_exhaustive()

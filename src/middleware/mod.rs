@@ -94,6 +94,8 @@
 //! ```
 
 mod body;
+mod caller;
+mod cause;
 mod challenge;
 mod ending;
 mod extension;
@@ -104,6 +106,8 @@ mod layer;
 mod metadata_service;
 mod protected_resource;
 mod rejection;
+mod require_layer;
+mod requirement;
 mod responder;
 mod service;
 mod token_source;
@@ -112,6 +116,7 @@ mod web_address;
 pub(crate) mod tests;
 
 pub use body::{BodyError, ResponseBody};
+pub use caller::{Caller, caller};
 pub use extension::{optional_token, verified_token};
 pub use future::ResponseFuture;
 pub use head::RequestHead;
@@ -119,14 +124,17 @@ pub use layer::AuthLayer;
 pub use metadata_service::MetadataService;
 pub use protected_resource::ProtectedResource;
 pub use rejection::Rejection;
+pub use require_layer::{RequireLayer, RequireService};
 pub use service::AuthService;
 pub use token_source::TokenSource;
 
+#[cfg(any(feature = "axum", feature = "tonic"))]
+pub(crate) use cause::Cause;
 #[cfg(feature = "testing")]
 pub(crate) use extension::let_through;
 #[cfg(any(feature = "axum", feature = "tonic"))]
 pub(crate) use extension::{token, token_or_anonymous};
 #[cfg(feature = "axum")]
 pub(crate) use grpc::is_grpc;
-#[cfg(any(feature = "axum", feature = "tonic"))]
-pub(crate) use rejection::Cause;
+#[cfg(feature = "axum")]
+pub(crate) use requirement::{PATH, Requirement, facts_of_path, is_of_path};

@@ -1,13 +1,5 @@
-//! The one table from why a request is refused to what its sender gets.
-//!
-//! | case | HTTP | `WWW-Authenticate` | gRPC |
-//! |---|---|---|---|
-//! | no credentials, or of another scheme | 401 | realm, no error code | `UNAUTHENTICATED` |
-//! | malformed or several credentials, `?access_token=` among them | 400 | `error="invalid_request"` | `UNAUTHENTICATED` |
-//! | a cookie's token on a request that another site may have sent | 403 | none | `PERMISSION_DENIED` |
-//! | any fault of the token | 401 | `error="invalid_token"` | `UNAUTHENTICATED` |
-//! | keys unavailable or not cached | 503, `Retry-After` | none | `UNAVAILABLE`, `grpc-retry-pushback-ms` |
-//! | no layer in front of an extractor | 500 | none | `INTERNAL` |
+//! A refusal: why a request is refused, and the response to that. Which case gets what stands in
+//! [`cause`](super::cause).
 
 use std::error::Error;
 use std::fmt;
@@ -20,13 +12,12 @@ use http::header::{
 };
 use http::{Response, StatusCode};
 
+use super::cause::{Cause, Demand};
 use super::challenge::Challenge;
 use super::grpc;
 use super::responder::Responder;
-use crate::bearer::BearerError;
-#[cfg(feature = "axum")]
-use crate::error::ClaimError;
 use crate::error::VerifyError;
+use crate::policy::Forbidden;
 
 /// Why a request was refused, and how that is answered.
 ///
@@ -55,8 +46,15 @@ impl Rejection {
         };
         let (reason, status) = (rejection.reason(), rejection.status().as_u16());
         match &rejection.cause {
-            Cause::LayerMissing => {
+            Cause::LayerMissing | Cause::UnnamedIssuer(_) => {
                 tracing::error!(target: LOG_TARGET, reason, status, grpc, "{rejection}")
+            }
+            // An entry a refusal, as with all others, and with nothing in it that came with the request.
+            Cause::Forbidden(error) if error.is_fault() => {
+                tracing::warn!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
+            }
+            Cause::Forbidden(error) => {
+                tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
             }
             Cause::Token(error) => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
@@ -65,7 +63,11 @@ impl Rejection {
             Cause::Claims(_, error) => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, %error, "{rejection}")
             }
-            Cause::NoCredentials | Cause::Credentials(_) | Cause::CrossSite => {
+            Cause::NoCredentials(_)
+            | Cause::Credentials(_)
+            | Cause::CrossSite
+            | Cause::NoPolicy
+            | Cause::NotFound => {
                 tracing::debug!(target: LOG_TARGET, reason, status, grpc, "{rejection}");
             }
         }
@@ -74,17 +76,22 @@ impl Rejection {
 
     /// The stable code of this refusal, low in cardinality, part of the crate's semantic versioning:
     /// `no_credentials`, `other_scheme`, `malformed_credentials`, `several_credentials`,
-    /// `cross_site_request`, `layer_missing`, or that of the [`VerifyError`].
+    /// `cross_site_request`, `no_policy`, `not_found`, `layer_missing`, `unnamed_issuer`, or that of the
+    /// [`VerifyError`] or of the [`Forbidden`].
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match &self.cause {
-            Cause::NoCredentials => "no_credentials",
+            Cause::NoCredentials(_) => "no_credentials",
             Cause::Credentials(error) => error.reason(),
             Cause::CrossSite => "cross_site_request",
             Cause::Token(error) => error.reason(),
             #[cfg(feature = "axum")]
             Cause::Claims(error, _) => error.reason(),
+            Cause::Forbidden(forbidden) => forbidden.reason(),
+            Cause::NoPolicy => "no_policy",
+            Cause::NotFound => "not_found",
             Cause::LayerMissing => "layer_missing",
+            Cause::UnnamedIssuer(_) => "unnamed_issuer",
         }
     }
 
@@ -101,10 +108,23 @@ impl Rejection {
             Cause::Token(error) => Some(error),
             #[cfg(feature = "axum")]
             Cause::Claims(error, _) => Some(error),
-            Cause::NoCredentials
+            Cause::NoCredentials(_)
             | Cause::Credentials(_)
             | Cause::CrossSite
-            | Cause::LayerMissing => None,
+            | Cause::Forbidden(_)
+            | Cause::NoPolicy
+            | Cause::NotFound
+            | Cause::LayerMissing
+            | Cause::UnnamedIssuer(_) => None,
+        }
+    }
+
+    /// What the policy said, if it came to that. Its `Display` is for operators.
+    #[must_use]
+    pub const fn forbidden(&self) -> Option<&Forbidden> {
+        match &self.cause {
+            Cause::Forbidden(forbidden) => Some(forbidden),
+            _ => None,
         }
     }
 
@@ -240,7 +260,7 @@ impl Rejection {
 
     /// Number and text of the gRPC status.
     #[cfg(feature = "tonic")]
-    pub(crate) const fn grpc_status(&self) -> (u16, &'static str) {
+    pub(crate) fn grpc_status(&self) -> (u16, &'static str) {
         let row = self.cause.row();
         (row.grpc, row.detail)
     }
@@ -251,6 +271,20 @@ impl Rejection {
             Demand::Nothing => return None,
             Demand::Credentials => challenge,
             Demand::Better(code) => challenge.error(code),
+        };
+        let challenge = match &self.cause {
+            Cause::NoCredentials(Some(policy)) => challenge.scope(policy.least_scopes()),
+            Cause::Forbidden(forbidden) => {
+                // All that it takes: a client that asked for the missing ones alone could lose the others.
+                let scopes_help = forbidden.missing_scopes().next().is_some();
+                let scopes = forbidden.required_scopes().filter(|_| scopes_help);
+                let challenge = challenge.scope(scopes).acr_values(forbidden.acr_values());
+                match forbidden.max_age() {
+                    Some(age) => challenge.max_age(age),
+                    None => challenge,
+                }
+            }
+            _ => challenge,
         };
         Some(match &self.responder.metadata_url {
             Some(url) => challenge.resource_metadata(url).into_value(),
@@ -280,103 +314,6 @@ impl Error for Rejection {
     }
 }
 
-/// The cases of the table.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum Cause {
-    #[error("request has no credentials")]
-    NoCredentials,
-    #[error(transparent)]
-    Credentials(BearerError),
-    /// A token that a browser may have sent without the user's application asking for it.
-    #[error("request with a cookie is neither of an allowed origin nor of the same one")]
-    CrossSite,
-    #[error("token is not accepted")]
-    Token(#[source] VerifyError),
-    /// As a refusal, and which type of the service it is that the claims do not fit.
-    #[cfg(feature = "axum")]
-    #[error("token lacks what the service reads")]
-    Claims(VerifyError, #[source] Box<ClaimError>),
-    #[error(
-        "no layer has checked this request: add `.layer(portcullis::AuthLayer::new(verifier))` in front of its route"
-    )]
-    LayerMissing,
-}
-
-impl Cause {
-    const fn row(&self) -> Row {
-        match self {
-            Self::NoCredentials | Self::Credentials(BearerError::OtherScheme) => Row {
-                status: StatusCode::UNAUTHORIZED,
-                demand: Demand::Credentials,
-                grpc: grpc::UNAUTHENTICATED,
-                detail: "A bearer access token is required.",
-            },
-            Self::Credentials(BearerError::Malformed | BearerError::Several) => Row {
-                status: StatusCode::BAD_REQUEST,
-                demand: Demand::Better("invalid_request"),
-                grpc: grpc::UNAUTHENTICATED,
-                detail: "The request must carry one well-formed bearer access token.",
-            },
-            Self::CrossSite => Row {
-                status: StatusCode::FORBIDDEN,
-                demand: Demand::Nothing,
-                grpc: grpc::PERMISSION_DENIED,
-                detail: "The request must come from an allowed origin.",
-            },
-            Self::Token(error) if error.is_unavailable() => Row {
-                status: StatusCode::SERVICE_UNAVAILABLE,
-                demand: Demand::Nothing,
-                grpc: grpc::UNAVAILABLE,
-                detail: "The access token cannot be checked at the moment.",
-            },
-            #[cfg(feature = "axum")]
-            Self::Claims(..) => Self::UNACCEPTABLE,
-            Self::Token(_) => Self::UNACCEPTABLE,
-            Self::LayerMissing => Row {
-                status: StatusCode::INTERNAL_SERVER_ERROR,
-                demand: Demand::Nothing,
-                grpc: grpc::INTERNAL,
-                detail: "The request cannot be served.",
-            },
-        }
-    }
-
-    const UNACCEPTABLE: Row = Row {
-        status: StatusCode::UNAUTHORIZED,
-        demand: Demand::Better("invalid_token"),
-        grpc: grpc::UNAUTHENTICATED,
-        detail: "The access token is expired, revoked, malformed or not valid here.",
-    };
-}
-
-struct Row {
-    status: StatusCode,
-    demand: Demand,
-    grpc: u16,
-    /// Constant, without a byte that JSON would escape or gRPC would percent-encode.
-    detail: &'static str,
-}
-
-impl Row {
-    fn problem(&self) -> Bytes {
-        let title = self.status.canonical_reason().unwrap_or_default();
-        let (status, detail) = (self.status.as_u16(), self.detail);
-        Bytes::from(format!(
-            r#"{{"title":"{title}","status":{status},"detail":"{detail}"}}"#
-        ))
-    }
-}
-
-/// What the challenge asks of the client.
-enum Demand {
-    Nothing,
-    /// Credentials, without an error code: none were judged
-    /// ([RFC 6750 §3.1](https://www.rfc-editor.org/rfc/rfc6750#section-3.1)).
-    Credentials,
-    /// Better ones than those sent, with the error code that says what was wrong.
-    Better(&'static str),
-}
-
 const LOG_TARGET: &str = "portcullis::rejection";
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// About as long as one fetch of keys may take.
@@ -388,7 +325,9 @@ const RETRY_AFTER_MOST: Duration = Duration::from_secs(3600);
 mod tests {
     use super::super::responder::CustomResponse;
     use super::*;
+    use crate::bearer::BearerError;
     use crate::error::{FetchError, FetchErrorKind};
+    use crate::policy::Policy;
 
     const CHALLENGE: Option<&str> = Some(r#"Bearer realm="api""#);
     const INVALID_REQUEST: Option<&str> = Some(r#"Bearer realm="api", error="invalid_request""#);
@@ -511,7 +450,7 @@ mod tests {
 
     #[test]
     fn no_usable_credentials_are_asked_for_without_an_error_code() {
-        check_required(&Cause::NoCredentials, "no_credentials");
+        check_required(&Cause::NoCredentials(None), "no_credentials");
         check_required(
             &Cause::Credentials(BearerError::OtherScheme),
             "other_scheme",
@@ -535,6 +474,34 @@ mod tests {
             None,
             None,
             ("7", detail),
+        );
+    }
+
+    #[test]
+    fn what_nobody_may_call_is_forbidden() {
+        let detail = "The caller is not allowed to do this.";
+        let body = r#"{"title":"Forbidden","status":403,"detail":"The caller is not allowed to do this."}"#;
+        check(
+            &Cause::NoPolicy,
+            "no_policy",
+            (403, body),
+            None,
+            None,
+            ("7", detail),
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_found() {
+        let detail = "There is no such resource.";
+        let body = r#"{"title":"Not Found","status":404,"detail":"There is no such resource."}"#;
+        check(
+            &Cause::NotFound,
+            "not_found",
+            (404, body),
+            None,
+            None,
+            ("5", detail),
         );
     }
 
@@ -589,6 +556,14 @@ mod tests {
             None,
             ("13", detail),
         );
+        check(
+            &Cause::UnnamedIssuer(Policy::role("admin")),
+            "unnamed_issuer",
+            (500, body),
+            None,
+            None,
+            ("13", detail),
+        );
         assert!(
             rejection(Cause::LayerMissing, false)
                 .to_string()
@@ -608,7 +583,7 @@ mod tests {
             Some(VerifyError::Expired)
         ));
 
-        let response = rejection(Cause::NoCredentials, true).respond();
+        let response = rejection(Cause::NoCredentials(None), true).respond();
         assert!(response.extensions().get::<Rejection>().unwrap().is_grpc());
         assert!(response.extensions().get::<VerifyError>().is_none());
     }
@@ -648,7 +623,7 @@ mod tests {
             custom: Some(custom),
             ..Responder::default()
         });
-        let response = Rejection::new(Cause::NoCredentials, false, responder).respond();
+        let response = Rejection::new(Cause::NoCredentials(None), false, responder).respond();
         assert_eq!(response.status(), 401);
         let challenge = header(&response, "www-authenticate");
         assert_eq!(challenge, Some(r#"Bearer realm="orders""#));
@@ -667,9 +642,11 @@ mod tests {
     #[test]
     fn no_detail_has_a_byte_to_escape() {
         let causes = [
-            Cause::NoCredentials,
+            Cause::NoCredentials(None),
             Cause::Credentials(BearerError::Malformed),
             Cause::CrossSite,
+            Cause::NoPolicy,
+            Cause::NotFound,
             Cause::Token(VerifyError::Expired),
             Cause::Token(VerifyError::KeyNotCached),
             Cause::LayerMissing,

@@ -8,9 +8,9 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use super::body::ResponseBody;
+use super::cause::Cause;
 use super::future::{Held, ResponseFuture};
 use super::layer::Gate;
-use super::rejection::Cause;
 use crate::verifier::Attempt;
 
 /// A service behind an [`AuthLayer`](super::AuthLayer).
@@ -58,7 +58,7 @@ where
                 }
             },
             Ok(None) if self.gate.anonymous => Ok(None),
-            Ok(None) => Err(Cause::NoCredentials),
+            Ok(None) => Err(Cause::NoCredentials(self.gate.policy())),
             Err(cause) => Err(cause),
         };
         ResponseFuture::go_on(&self.gate, &mut self.inner, request, verdict)

@@ -10,10 +10,6 @@ impl Policy {
     /// a partner's customers makes administrators, too. A part names its issuer when it is and-ed with
     /// one ([`issuer`](Self::issuer), or [`owner`](Self::owner), whose subject is one of an issuer), and
     /// is exempt within [`any_issuer`](Self::any_issuer).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "asked by layers in front of several issuers")
-    )]
     pub(crate) fn unnamed_issuer(&self) -> Option<&Self> {
         unnamed(self)
     }

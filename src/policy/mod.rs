@@ -54,6 +54,8 @@
 //! 32 levels of parts in parts, and 1,024 parts: more is an error of the policy. A list in a claim is as
 //! long as a token may be.
 
+#[cfg(feature = "tower")]
+mod asked_facts;
 mod atom;
 mod check;
 mod claim;
@@ -62,6 +64,7 @@ mod evaluate;
 mod facts;
 mod forbidden;
 mod guarded;
+#[cfg(feature = "tower")]
 mod issuers;
 mod parts;
 mod path;

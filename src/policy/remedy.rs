@@ -6,6 +6,41 @@ use super::atom::Atom;
 use super::evaluate::{Request, Verdict, sufficient_levels};
 use super::{Node, Policy};
 
+impl Policy {
+    /// The scopes that a caller who has no token yet should ask for: those of the way in that takes the
+    /// fewest. None when there is a way without any, or when the policy hides what it guards.
+    #[cfg(feature = "tower")]
+    pub(crate) fn least_scopes(&self) -> Vec<&str> {
+        if self.0.problem.is_some() {
+            return Vec::new();
+        }
+        let mut scopes = Vec::new();
+        for scope in self.scopes_of_shortest_way() {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        scopes
+    }
+
+    #[cfg(feature = "tower")]
+    fn scopes_of_shortest_way(&self) -> Vec<&str> {
+        match &self.0.node {
+            Node::All(policies) => {
+                let parts = policies.iter().map(Self::scopes_of_shortest_way);
+                parts.flatten().collect()
+            }
+            Node::Any(policies) => {
+                let ways = policies.iter().map(Self::scopes_of_shortest_way);
+                ways.min_by_key(Vec::len).unwrap_or_default()
+            }
+            Node::AnyIssuer(policy) => policy.scopes_of_shortest_way(),
+            Node::Atom(Atom::Scope(scope)) => vec![scope],
+            Node::Not(_) | Node::Hidden(_) | Node::Atom(_) => Vec::new(),
+        }
+    }
+}
+
 /// What it takes for a policy to allow a token: scopes, a stronger or fresher login, or both.
 ///
 /// Only what would be enough is a remedy: a scope that is asked for, granted, and then refused
@@ -102,5 +137,31 @@ impl<'p> Remedy<'p> {
     fn cost(&self) -> (bool, bool, usize) {
         let missing = self.missing_scopes.len();
         (missing > 0, self.login, missing)
+    }
+}
+
+#[cfg(feature = "tower")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(policy: &Policy, scopes: &str) {
+        assert_eq!(policy.least_scopes().join(" "), scopes, "{policy}");
+    }
+
+    #[test]
+    fn who_has_no_token_asks_for_the_scopes_of_the_shortest_way() {
+        let (a, b, c) = (Policy::scope("a"), Policy::scope("b"), Policy::scope("c"));
+        check(&a, "a");
+        check(&a.clone().and(b.clone()).and(a.clone()), "a b");
+        check(&b.clone().or(a.clone()), "b");
+        check(&a.clone().and(b.clone()).or(c.clone()), "c");
+        check(&a.clone().and(Policy::role("admin")), "a");
+        check(&c.clone().or(Policy::role("admin")), "");
+        check(&c.any_issuer(), "c");
+        check(&a.clone().and(b.clone().not()), "a");
+        check(&a.clone().and(b.hidden()), "a");
+        check(&a.and(Policy::scope("\"")), "");
     }
 }

@@ -155,6 +155,11 @@ impl Verifier {
         Ok(verified)
     }
 
+    #[cfg(feature = "tower")]
+    pub(crate) fn has_several_issuers(&self) -> bool {
+        self.0.issuers.iter().nth(1).is_some()
+    }
+
     /// What can be said of a token without waiting, for callers that must not await on their hot path.
     #[cfg(feature = "tower")]
     pub(crate) fn attempt(&self, token: &str) -> Attempt {

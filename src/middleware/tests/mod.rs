@@ -1,5 +1,6 @@
 //! The layer around services that watch how they are called.
 
+mod policies;
 pub(crate) mod support;
 mod token_sources;
 #[cfg(feature = "remote")]

@@ -13,6 +13,18 @@ pub(crate) fn verifier() -> Verifier {
     Verifier::new(Issuer::keys(ISSUER, keys, Audience::of("orders"))).unwrap()
 }
 
+/// As [`verifier`], of a second issuer's tokens too.
+pub(crate) fn verifier_of_two() -> Verifier {
+    let issuer = |name| {
+        let keys = KeySet::from_json(JWKS.as_bytes()).unwrap();
+        Issuer::keys(name, keys, Audience::of("orders"))
+    };
+    let both = Verifier::builder().issuer(issuer(ISSUER));
+    both.issuer(issuer("https://id.example.org"))
+        .build()
+        .unwrap()
+}
+
 /// A token of alice's that is valid for long, with these claims besides or instead.
 pub(crate) fn token(claims: &Value) -> String {
     signed("fixed", claims)

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 
+use super::cause::Cause;
 use super::head::RequestHead;
-use super::rejection::Cause;
 use crate::bearer::{BearerError, BearerToken};
 use crate::error::BuildError;
 use cookie::Cookie;

@@ -1,55 +1,4 @@
-//! Extractors for [axum]: `VerifiedToken`, `Option<VerifiedToken>` and [`Claims<T>`].
-//!
-//! The layer decides who gets in; an extractor hands over what the layer found.
-//!
-//! | extractor | with a token | anonymous, behind `AuthLayer::optional` | without a layer |
-//! |---|---|---|---|
-//! | `VerifiedToken` | the token | 401, a challenge without error code | 500 |
-//! | `Option<VerifiedToken>` | `Some` | `None` | 500 |
-//! | `Claims<T>` | the claims; 401 `invalid_token` when they are no `T` | 401, the same | 500 |
-//!
-//! The 500 is a mistake in the service, and its log entry (target `portcullis::rejection`) names the
-//! layer to add. It holds for `Option<VerifiedToken>` too: a route that nobody guards must not look
-//! like one that lets anonymous callers in.
-//!
-//! Refusals are answered as the layer would have: with its realm and its
-//! [`on_rejection`](crate::AuthLayer::on_rejection).
-//!
-//! # Example
-//!
-//! ```
-//! use axum::{Router, routing::get};
-//! use portcullis::axum::Claims;
-//! use portcullis::{AuthLayer, VerifiedToken, Verifier};
-//!
-//! #[derive(serde::Deserialize)]
-//! struct Tenant {
-//!     tenant: String,
-//! }
-//!
-//! async fn whoami(token: VerifiedToken) -> String {
-//!     token.subject().unwrap_or("somebody").to_owned()
-//! }
-//!
-//! async fn tenant(Claims(claims): Claims<Tenant>) -> String {
-//!     claims.tenant.clone()
-//! }
-//!
-//! async fn greeting(token: Option<VerifiedToken>) -> &'static str {
-//!     if token.is_some() { "welcome back" } else { "welcome" }
-//! }
-//!
-//! fn app(verifier: Verifier) -> Router {
-//!     let guarded = Router::new()
-//!         .route("/whoami", get(whoami))
-//!         .route("/tenant", get(tenant))
-//!         .route_layer(AuthLayer::new(verifier.clone()));
-//!     let open = Router::new()
-//!         .route("/", get(greeting))
-//!         .route_layer(AuthLayer::new(verifier).optional());
-//!     guarded.merge(open)
-//! }
-//! ```
+//! Extractors that hand over what the layer found.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -61,7 +10,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::error::{ClaimError, VerifyError};
-use crate::middleware::{Cause, Rejection, is_grpc, token, token_or_anonymous};
+use crate::middleware::{Caller, Cause, Rejection, is_grpc, token, token_or_anonymous};
 use crate::token::VerifiedToken;
 
 /// The claims of the request's token, read as a type of yours; parsed once per token.
@@ -75,7 +24,7 @@ use crate::token::VerifiedToken;
 ///
 /// # Example
 ///
-/// See the [module docs](self).
+/// See the [module docs](super).
 #[derive(Debug)]
 #[expect(
     clippy::exhaustive_structs,
@@ -133,6 +82,14 @@ impl<S: Send + Sync> OptionalFromRequestParts<S> for VerifiedToken {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Rejection> {
+        Self::of(&parts.extensions, is_grpc_call(parts), None)
+    }
+}
+
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         self.respond().map(Body::from)
@@ -146,11 +103,11 @@ impl From<ClaimError> for Cause {
 }
 
 fn reject(parts: &Parts, cause: Cause) -> Rejection {
-    Rejection::behind_layer(
-        &parts.extensions,
-        is_grpc(&parts.method, parts.version, &parts.headers),
-        cause,
-    )
+    Rejection::behind_layer(&parts.extensions, is_grpc_call(parts), cause)
+}
+
+pub(super) fn is_grpc_call(parts: &Parts) -> bool {
+    is_grpc(&parts.method, parts.version, &parts.headers)
 }
 
 #[cfg(test)]
