@@ -61,3 +61,6 @@ mod policy_router;
 pub use allowed::{Allowed, NamedPolicy};
 pub use extractors::Claims;
 pub use policy_router::PolicyRouter;
+
+#[cfg(test)]
+mod tests;
