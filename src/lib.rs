@@ -94,6 +94,7 @@
 //! | several tokens (also `?access_token=`), malformed header | 400 `invalid_request` | `UNAUTHENTICATED` |
 //! | a token in a cookie, from another site perhaps | 403 | `PERMISSION_DENIED` |
 //! | any fault of the token | 401 `invalid_token` | `UNAUTHENTICATED` |
+//! | a policy refuses | 403, 401 for another login, 404 if hidden, with what would help | `PERMISSION_DENIED`, … |
 //! | keys unavailable | 503 with `Retry-After` | `UNAVAILABLE` |
 //! | layer missing in front of an extractor | 500 | `INTERNAL` |
 //!
@@ -107,7 +108,8 @@
 //! | | INFO, DEBUG | another `jwks_uri`; each fetch that succeeded |
 //! | `portcullis::config` | WARN | each setting named `dangerously…` of a verifier or layer that is built |
 //! | `portcullis::rejection` | DEBUG | each refused request, with its reason code |
-//! | | ERROR | an extractor without a layer in front of it: a mistake in the service |
+//! | | WARN | a policy that cannot tell, from a claim or fact that is not what it reads |
+//! | | ERROR | a mistake in the service: no layer in front of an extractor, a policy that names no issuer in front of several |
 //! | `portcullis::testing` | WARN in a release build, else DEBUG | identities that nobody verified, with the feature `testing` |
 //!
 //! The `Rejection` is also in the extensions of each refusal's response, for layers outside. How keys

@@ -170,13 +170,13 @@ mod tests {
     use tower::{Layer as _, Service};
 
     use super::*;
-    use crate::AuthLayer;
     use crate::error::{FetchError, FetchErrorKind, VerifyError};
     use crate::middleware::tests::support;
+    use crate::{AuthLayer, Policy, RequireLayer};
 
     /// `/test.Caller/Name` of a service as the generated ones are; says who calls.
     #[derive(Clone)]
-    struct Caller;
+    struct Names;
 
     struct Name;
 
@@ -187,6 +187,10 @@ mod tests {
         fn call(&mut self, request: Request<String>) -> Self::Future {
             let token = match request.get_ref().as_str() {
                 "whoever" => optional_token(&request),
+                "gold" => caller(&request).and_then(|caller| {
+                    caller.check(&Policy::acr_at_least("gold", ["silver", "gold"]))?;
+                    verified_token(&request).map(Some)
+                }),
                 _ => verified_token(&request).map(Some),
             };
             let name = |token: Option<&VerifiedToken>| {
@@ -198,11 +202,11 @@ mod tests {
         }
     }
 
-    impl NamedService for Caller {
+    impl NamedService for Names {
         const NAME: &'static str = "test.Caller";
     }
 
-    impl Service<http::Request<Body>> for Caller {
+    impl Service<http::Request<Body>> for Names {
         type Response = http::Response<Body>;
         type Error = Infallible;
         type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -262,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn a_layer_guards_a_whole_server() {
         let token = support::token(&json!({}));
-        let server = || Server::builder().layer(layer()).add_service(Caller);
+        let server = || Server::builder().layer(layer()).add_service(Names);
         let name = call(
             |incoming| server().serve_with_incoming(incoming),
             "",
@@ -289,7 +293,7 @@ mod tests {
     #[tokio::test]
     async fn a_layer_guards_a_single_service() {
         let token = support::token(&json!({}));
-        let server = || Server::builder().add_service(layer().layer(Caller));
+        let server = || Server::builder().add_service(layer().layer(Names));
         let name = call(
             |incoming| server().serve_with_incoming(incoming),
             "",
@@ -315,9 +319,59 @@ mod tests {
     async fn the_stand_in_layer_guards_a_single_service_too() {
         let token = VerifiedToken::dangerously_assert_verified(&json!({ "sub": "alice" }));
         let layer = crate::testing::AuthenticatedLayer::new(token);
-        let server = Server::builder().add_service(layer.layer(Caller));
+        let server = Server::builder().add_service(layer.layer(Names));
         let name = call(|incoming| server.serve_with_incoming(incoming), "", None).await;
         assert_eq!(name.unwrap(), "alice");
+    }
+
+    #[tokio::test]
+    async fn each_method_of_a_service_has_its_policy() {
+        let guarded = |method| {
+            let methods = RequireLayer::grpc_methods([(method, Policy::scope("names:read"))]);
+            layer().layer(methods.unwrap().layer(Names))
+        };
+        let outcome = async |method, claims| {
+            let server = Server::builder().add_service(guarded(method));
+            let token = support::token(&claims);
+            call(
+                |incoming| server.serve_with_incoming(incoming),
+                "",
+                Some(&token),
+            )
+            .await
+        };
+        let allowed = outcome("/test.Caller/Name", json!({ "scope": "names:read" })).await;
+        assert_eq!(allowed.unwrap(), "alice");
+
+        let status = outcome("/test.Caller/Name", json!({})).await.unwrap_err();
+        let message = "The access token lacks a scope that is required.";
+        check_status(&status, Code::PermissionDenied, message);
+        assert_eq!(
+            status.metadata().get("www-authenticate").unwrap(),
+            r#"Bearer realm="api", error="insufficient_scope", scope="names:read""#
+        );
+
+        let unnamed = outcome("/test.Caller/Other", json!({ "scope": "names:read" })).await;
+        let message = "The caller is not allowed to do this.";
+        check_status(&unnamed.unwrap_err(), Code::PermissionDenied, message);
+    }
+
+    #[tokio::test]
+    async fn a_handler_asks_a_policy_and_fails_with_the_answer() {
+        let outcome = async |acr| {
+            let server = Server::builder().layer(layer()).add_service(Names);
+            let token = support::token(&json!({ "acr": acr }));
+            let serve = |incoming| server.serve_with_incoming(incoming);
+            call(serve, "gold", Some(&token)).await
+        };
+        assert_eq!(outcome("gold").await.unwrap(), "alice");
+        let status = outcome("silver").await.unwrap_err();
+        let message = "A stronger or more recent login is required.";
+        check_status(&status, Code::Unauthenticated, message);
+        assert_eq!(
+            status.metadata().get("www-authenticate").unwrap(),
+            r#"Bearer realm="api", error="insufficient_user_authentication", acr_values="gold""#
+        );
     }
 
     #[tokio::test]
@@ -325,7 +379,7 @@ mod tests {
         let server = || {
             Server::builder()
                 .layer(layer().optional())
-                .add_service(Caller)
+                .add_service(Names)
         };
         let name = call(
             |incoming| server().serve_with_incoming(incoming),
@@ -348,7 +402,7 @@ mod tests {
     async fn without_a_layer_every_call_is_a_mistake_of_the_service() {
         let token = support::token(&json!({}));
         for question in ["", "whoever"] {
-            let server = Server::builder().add_service(Caller);
+            let server = Server::builder().add_service(Names);
             let status = call(
                 |incoming| server.serve_with_incoming(incoming),
                 question,

@@ -10,6 +10,9 @@
 //! 1. A request with exactly one well-formed bearer token that the verifier accepts.
 //! 2. With [`AuthLayer::optional`], a request without any credentials, as anonymous.
 //!
+//! Where a policy is required, by [`AuthLayer::require`] or by a [`RequireLayer`] behind the layer, the token
+//! must also be one that the policy allows, and nobody is anonymous.
+//!
 //! Nothing else does: no path, method or content type is let through by itself. Whatever
 //! `VerifiedToken` a request brings from further out is removed first.
 //!
@@ -19,10 +22,14 @@
 //!
 //! | case | HTTP | `WWW-Authenticate` | gRPC |
 //! |---|---|---|---|
-//! | no credentials, or of another scheme than `Bearer` | 401 | `Bearer realm="…"` | `UNAUTHENTICATED` |
+//! | no credentials, or of another scheme than `Bearer` | 401 | `Bearer realm="…"`, and `scope` where a policy takes some | `UNAUTHENTICATED` |
 //! | several tokens, `?access_token=` beside a header, or a malformed header | 400 | and `error="invalid_request"` | `UNAUTHENTICATED` |
 //! | a cookie's token, and the request may come from another site | 403 | none | `PERMISSION_DENIED` |
 //! | any fault of the token | 401 | and `error="invalid_token"` | `UNAUTHENTICATED` |
+//! | policy: scopes are missing | 403 | and `error="insufficient_scope"`, `scope` | `PERMISSION_DENIED` |
+//! | policy: a stronger or fresher login is needed | 401 | and `error="insufficient_user_authentication"`, `acr_values`, `max_age`, `scope` ([RFC 9470](https://www.rfc-editor.org/rfc/rfc9470)) | `UNAUTHENTICATED` |
+//! | policy: anything else; no policy for a gRPC method | 403 | none | `PERMISSION_DENIED` |
+//! | policy: [hidden](crate::Policy::hidden) | 404 | none | `NOT_FOUND` |
 //! | keys unavailable or not cached | 503 and `Retry-After` | none | `UNAVAILABLE` and `grpc-retry-pushback-ms` |
 //!
 //! - Its body is a problem ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)) of one constant text
@@ -30,8 +37,10 @@
 //!   [`AuthLayer::on_rejection`] makes another.
 //! - It has `Cache-Control: no-store`, and the [`Rejection`] and [`VerifyError`](crate::VerifyError)
 //!   in its extensions.
-//! - It is logged once, at level DEBUG with the target `portcullis::rejection`. No response and no log
-//!   entry has anything of the token.
+//! - It is logged once, with the target `portcullis::rejection`: at DEBUG, a fault of a policy at WARN
+//!   ([`Forbidden::is_fault`](crate::Forbidden::is_fault)), a mistake of the service at ERROR. No response and no
+//!   log entry has anything of the token. A caller whose claims a policy cannot read causes a WARN entry for
+//!   each of its requests: limit their rate where you collect them.
 //!
 //! # What a client must know
 //!

@@ -15,14 +15,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http::{Request, Response};
-use portcullis::middleware::TokenSource;
+use portcullis::middleware::{TokenSource, caller};
 use portcullis::policy::AuthorizationDetail;
 use portcullis::testing::{AUDIENCE, ScriptedFetch, TestIssuer};
 use portcullis::{
     Algorithm, Audience, AuthLayer, BearerToken, Facts, FetchErrorKind, FetchResponse, Issuer,
-    KeySet, Policy, VerifiedToken, Verifier, VerifyError, verify_jws,
+    KeySet, Policy, RequireLayer, VerifiedToken, Verifier, VerifyError, verify_jws,
 };
-use tower::{Layer as _, Service as _, service_fn};
+use tower::{Layer as _, Service, service_fn};
 
 const TOKEN_CAP: usize = 16 * 1024;
 /// What it takes to look among the tokens that are remembered, where the cache tidies up on the way.
@@ -322,10 +322,47 @@ fn finding_a_token_allocates_nothing() {
     }
 }
 
+/// A policy in the layer, in one behind it, in a table of methods, and in the handler.
+#[test]
+fn a_request_that_a_policy_allows_allocates_nothing_for_it() {
+    let issuer = issuer();
+    let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
+    let trusted = Issuer::keys(issuer.issuer(), keys, Audience::of(AUDIENCE));
+    let layer = AuthLayer::new(Verifier::new(trusted).unwrap());
+    let policy = Policy::scope("orders:read")
+        .and(Policy::role("admin").or(Policy::claim("tenant").equals("acme")));
+    let required = layer.clone().require(policy.clone()).unwrap();
+    let inner = RequireLayer::new(policy.clone()).unwrap();
+    let method = "/shop.Orders/List";
+    let methods = RequireLayer::grpc_methods([(method, policy.clone())]).unwrap();
+
+    let token = issuer.token().scope("orders:read").claim("tenant", "acme");
+    let token = token.sign();
+    let request = || Request::get(method).header(AUTHORIZATION, format!("Bearer {token}"));
+    let handler = |_| ready(Ok::<_, Infallible>(Response::new(String::new())));
+    let asking = |request: Request<()>| {
+        caller(&request).unwrap().check(&policy).unwrap();
+        ready(Ok::<_, Infallible>(Response::new(String::new())))
+    };
+    let expected = allocations_within(layer.layer(service_fn(handler)), request());
+    let within = layer.layer(inner.layer(methods.layer(service_fn(handler))));
+    assert_eq!(allocations_within(within, request()), expected);
+    let required = required.layer(service_fn(handler));
+    assert_eq!(allocations_within(required, request()), expected);
+    let asked = layer.layer(service_fn(asking));
+    assert_eq!(allocations_within(asked, request()), expected);
+}
+
 /// How often memory is asked for on the way of a request whose token is known.
 fn allocations(layer: &AuthLayer, request: http::request::Builder) -> u64 {
     let handler = |_| ready(Ok::<_, Infallible>(Response::new(String::new())));
-    let mut service = layer.layer(service_fn(handler));
+    allocations_within(layer.layer(service_fn(handler)), request)
+}
+
+fn allocations_within<S, B>(mut service: S, request: http::request::Builder) -> u64
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible>,
+{
     let request = request.body(()).unwrap();
     // It takes more than one look at a token to know it.
     let mut counts = [0; 5];
