@@ -100,10 +100,6 @@ pub fn optional_token<T>(request: &Request<T>) -> Result<Option<&VerifiedToken>,
 ///     Ok(Response::new(caller.authorize(order, &Policy::owner())?.total))
 /// }
 /// ```
-#[expect(
-    clippy::result_large_err,
-    reason = "a status is what a handler fails with"
-)]
 pub fn caller<T>(request: &Request<T>) -> Result<Caller, Status> {
     Ok(Caller::of(request.extensions(), true, None)?)
 }
