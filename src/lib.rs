@@ -154,6 +154,8 @@ mod remote;
 pub mod simulation;
 mod issuer;
 mod verifier;
+#[cfg(feature = "config")]
+pub mod config;
 mod clock;
 mod expiry;
 #[cfg(feature = "remote")]
