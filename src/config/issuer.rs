@@ -5,51 +5,84 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::{Error as _, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
 
-use super::setting::{Read, Setting, optional, required};
+use super::place::Place;
+use super::setting::Setting;
+use super::table::Table;
 use super::values::List;
-use super::{keys_file, set, table};
+use super::{keys_file, set};
 use crate::algorithm::Algorithm;
 use crate::claims::{Audience, TokenType};
 use crate::error::BuildError;
 use crate::issuer::{Issuer, Source};
 use crate::key_set::KeySet;
 use crate::remote::KeyRefresh;
-use crate::text::Escaped;
 
-/// The field that names a source of keys, each a constructor of [`Issuer`]; none is discovery.
-#[derive(Deserialize)]
-pub(super) struct Form {
-    #[serde(deserialize_with = "required")]
-    issuer: String,
-    #[serde(default, deserialize_with = "optional")]
+pub(super) const FIELDS: &[&str] = &[
+    "issuer",
+    "jwks_uri",
+    "jwks_file",
+    "keys_file",
+    "audience",
+    "dangerously_any_audience",
+    "algorithms",
+    "leeway",
+    "token_type",
+    "require_claims",
+    "max_token_age",
+    "key_refresh",
+    "failover_jwks_uri",
+    "dangerously_allow_http",
+];
+
+/// What is written of an issuer.
+#[derive(Default)]
+struct Form {
+    issuer: Option<String>,
     jwks_uri: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
     jwks_file: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
     keys_file: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
     audience: Option<List<String>>,
-    #[serde(default, deserialize_with = "optional")]
     dangerously_any_audience: Option<bool>,
-    #[serde(default, deserialize_with = "optional")]
     algorithms: Option<List<Algorithm>>,
-    #[serde(default, deserialize_with = "optional")]
     leeway: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
     token_type: Option<TokenType>,
-    #[serde(default, deserialize_with = "optional")]
     require_claims: Option<List<String>>,
-    #[serde(default, deserialize_with = "optional")]
     max_token_age: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
     key_refresh: Option<KeyRefresh>,
-    #[serde(default, deserialize_with = "optional")]
     failover_jwks_uri: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
     dangerously_allow_http: Option<bool>,
+}
+
+impl Form {
+    fn read<'de, A: MapAccess<'de>>(table: &mut Table<'_, A>) -> Result<Self, A::Error> {
+        let mut form = Self::default();
+        while let Some(field) = table.next()? {
+            match &*field {
+                "issuer" => form.issuer = Some(table.value(&field)?),
+                "jwks_uri" => form.jwks_uri = Some(table.value(&field)?),
+                "jwks_file" => form.jwks_file = Some(table.value(&field)?),
+                "keys_file" => form.keys_file = Some(table.value(&field)?),
+                "audience" => form.audience = Some(table.value(&field)?),
+                "dangerously_any_audience" => {
+                    form.dangerously_any_audience = Some(table.value(&field)?)
+                }
+                "algorithms" => form.algorithms = Some(table.value(&field)?),
+                "leeway" => form.leeway = Some(table.value(&field)?),
+                "token_type" => form.token_type = Some(table.value(&field)?),
+                "require_claims" => form.require_claims = Some(table.value(&field)?),
+                "max_token_age" => form.max_token_age = Some(table.value(&field)?),
+                "key_refresh" => form.key_refresh = Some(table.value(&field)?),
+                "failover_jwks_uri" => form.failover_jwks_uri = Some(table.value(&field)?),
+                "dangerously_allow_http" => {
+                    form.dangerously_allow_http = Some(table.value(&field)?)
+                }
+                _ => return Err(table.unknown(&field, FIELDS)),
+            }
+        }
+        Ok(form)
+    }
 }
 
 /// An issuer that was read. Its `Debug` is that of [`Issuer`], which shows no address.
@@ -69,11 +102,6 @@ impl ConfiguredIssuer {
         }
         Ok(issuer)
     }
-
-    fn at(mut self, path: String) -> Self {
-        self.issuer.config_path = Some(path.into());
-        self
-    }
 }
 
 impl Setting for ConfiguredIssuer {
@@ -81,19 +109,22 @@ impl Setting for ConfiguredIssuer {
         f.write_str("a table of settings of an issuer")
     }
 
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        let form: Form = table::read(table)?;
+    fn of_table<'de, A: MapAccess<'de>>(mut table: Table<'_, A>) -> Result<Self, A::Error> {
+        let form = Form::read(&mut table)?;
+        let name = form
+            .issuer
+            .ok_or_else(|| table.missing::<String>("issuer"))?;
         let audience = match (form.audience, form.dangerously_any_audience) {
             (Some(_), Some(true)) => {
                 let problem =
                     "audience and dangerously_any_audience are both written; keep audience";
-                return Err(A::Error::custom(problem));
+                return Err(table.error(problem));
             }
             (Some(audience), _) => Audience::any_of(audience.0),
             (None, Some(true)) => Audience::dangerously_any(),
-            (None, _) => return Err(A::Error::missing_field("audience")),
+            (None, _) => return Err(table.missing::<List<String>>("audience")),
         };
-        let (name, mut keys_file) = (form.issuer, None);
+        let mut keys_file = None;
         let issuer = match (form.jwks_uri, form.jwks_file, form.keys_file) {
             (None, None, None) => Issuer::discover(name, audience),
             (Some(jwks_uri), None, None) => Issuer::jwks_uri(name, jwks_uri, audience),
@@ -105,7 +136,7 @@ impl Setting for ConfiguredIssuer {
             _ => {
                 let problem = "more than one of jwks_uri, jwks_file and keys_file is written; keep one, \
                                or none where the issuer publishes its jwks_uri";
-                return Err(A::Error::custom(problem));
+                return Err(table.error(problem));
             }
         };
         let issuer = set(issuer, form.algorithms, |issuer, algorithms| {
@@ -120,14 +151,15 @@ impl Setting for ConfiguredIssuer {
         let issuer = set(issuer, form.key_refresh, Issuer::key_refresh);
         let issuer = set(issuer, form.failover_jwks_uri, Issuer::failover_jwks_uri);
         let allow_http = form.dangerously_allow_http.filter(|allow| *allow);
-        let issuer = set(issuer, allow_http, |issuer, _| {
+        let mut issuer = set(issuer, allow_http, |issuer, _| {
             issuer.dangerously_allow_http()
         });
+        issuer.config_path = Some(table.place.to_string().into());
         Ok(Self { issuer, keys_file })
     }
 }
 
-/// All issuers, each with the path that it was read from.
+/// All issuers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Issuers(pub(super) Vec<ConfiguredIssuer>);
 
@@ -136,23 +168,15 @@ impl Setting for Issuers {
         f.write_str("a list of issuers, or a table of issuers by names of your own")
     }
 
-    fn of_list<'de, A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
-        let List(issuers) = List::<ConfiguredIssuer>::of_list(list)?;
-        let issuers = issuers.into_iter().enumerate();
-        let issuers = issuers.map(|(place, issuer)| issuer.at(format!("issuers[{place}]")));
-        Ok(Self(issuers.collect()))
+    fn of_list<'de, A: SeqAccess<'de>>(list: A, place: &Place<'_>) -> Result<Self, A::Error> {
+        List::of_list(list, place).map(|List(issuers)| Self(issuers))
     }
 
     /// In the order of the names: loaders that overlay sources keep no other.
-    fn of_table<'de, A: MapAccess<'de>>(mut table: A) -> Result<Self, A::Error> {
+    fn of_table<'de, A: MapAccess<'de>>(mut table: Table<'_, A>) -> Result<Self, A::Error> {
         let mut issuers = BTreeMap::new();
-        while let Some(name) = table.next_key::<String>()? {
-            let issuer: ConfiguredIssuer = table.next_value_seed(Read::new())?;
-            let issuer = issuer.at(format!("issuers.{}", Escaped(&name)));
-            if issuers.contains_key(&name) {
-                let name = Escaped(&name);
-                return Err(A::Error::custom(format_args!("duplicate field {name:?}")));
-            }
+        while let Some(name) = table.next()? {
+            let issuer = table.value(&name)?;
             issuers.insert(name, issuer);
         }
         Ok(Self(issuers.into_values().collect()))

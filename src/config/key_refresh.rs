@@ -1,136 +1,121 @@
 //! The settings of [`KeyRefresh`], each under the name of its setter.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde::de::MapAccess;
 
-use super::setting::{Setting, optional, required};
-use super::{set, table};
+use super::setting::Setting;
+use super::table::Table;
 use crate::remote::KeyRefresh;
 
-#[derive(Deserialize)]
-pub(super) struct Form {
-    #[serde(default, deserialize_with = "optional")]
-    default_lifetime: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    min_lifetime: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    max_lifetime: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    refresh_at: Option<RefreshAt>,
-    #[serde(default, deserialize_with = "optional")]
-    stale_while_revalidate: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    stale_if_error: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    unpublished_grace: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    unknown_key_interval: Option<UnknownKeyInterval>,
-    #[serde(default, deserialize_with = "optional")]
-    bad_signature_interval: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    back_off: Option<BackOff>,
-    #[serde(default, deserialize_with = "optional")]
-    metadata_lifetime: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    fetch_deadline: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    max_wait: Option<Duration>,
-    #[serde(default, deserialize_with = "optional")]
-    max_waiters: Option<usize>,
-}
+pub(super) const FIELDS: &[&str] = &[
+    "default_lifetime",
+    "min_lifetime",
+    "max_lifetime",
+    "refresh_at",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "unpublished_grace",
+    "unknown_key_interval",
+    "bad_signature_interval",
+    "back_off",
+    "metadata_lifetime",
+    "fetch_deadline",
+    "max_wait",
+    "max_waiters",
+];
 
 impl Setting for KeyRefresh {
     fn expected(f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a table of settings of KeyRefresh")
     }
 
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        let form: Form = table::read(table)?;
-        let keys = Self::new();
-        let keys = set(keys, form.default_lifetime, Self::default_lifetime);
-        let keys = set(keys, form.min_lifetime, Self::min_lifetime);
-        let keys = set(keys, form.max_lifetime, Self::max_lifetime);
-        let keys = set(keys, form.refresh_at, |keys, at| {
-            keys.refresh_at(at.share, at.jitter)
-        });
-        let keys = set(
-            keys,
-            form.stale_while_revalidate,
-            Self::stale_while_revalidate,
-        );
-        let keys = set(keys, form.stale_if_error, Self::stale_if_error);
-        let keys = set(keys, form.unpublished_grace, Self::unpublished_grace);
-        let keys = set(keys, form.unknown_key_interval, |keys, interval| {
-            keys.unknown_key_interval(interval.least, interval.most)
-        });
-        let keys = set(
-            keys,
-            form.bad_signature_interval,
-            Self::bad_signature_interval,
-        );
-        let keys = set(keys, form.back_off, |keys, pause| {
-            keys.back_off(pause.first, pause.most)
-        });
-        let keys = set(keys, form.metadata_lifetime, Self::metadata_lifetime);
-        let keys = set(keys, form.fetch_deadline, Self::fetch_deadline);
-        let keys = set(keys, form.max_wait, Self::max_wait);
-        Ok(set(keys, form.max_waiters, Self::max_waiters))
+    fn of_table<'de, A: MapAccess<'de>>(mut table: Table<'_, A>) -> Result<Self, A::Error> {
+        let mut keys = Self::new();
+        while let Some(field) = table.next()? {
+            keys = match &*field {
+                "default_lifetime" => keys.default_lifetime(table.value(&field)?),
+                "min_lifetime" => keys.min_lifetime(table.value(&field)?),
+                "max_lifetime" => keys.max_lifetime(table.value(&field)?),
+                "refresh_at" => {
+                    let at: Pair<f64, ShareAndJitter> = table.value(&field)?;
+                    keys.refresh_at(at.first, at.second)
+                }
+                "stale_while_revalidate" => keys.stale_while_revalidate(table.value(&field)?),
+                "stale_if_error" => keys.stale_if_error(table.value(&field)?),
+                "unpublished_grace" => keys.unpublished_grace(table.value(&field)?),
+                "unknown_key_interval" => {
+                    let interval: Pair<Duration, LeastAndMost> = table.value(&field)?;
+                    keys.unknown_key_interval(interval.first, interval.second)
+                }
+                "bad_signature_interval" => keys.bad_signature_interval(table.value(&field)?),
+                "back_off" => {
+                    let pause: Pair<Duration, FirstAndMost> = table.value(&field)?;
+                    keys.back_off(pause.first, pause.second)
+                }
+                "metadata_lifetime" => keys.metadata_lifetime(table.value(&field)?),
+                "fetch_deadline" => keys.fetch_deadline(table.value(&field)?),
+                "max_wait" => keys.max_wait(table.value(&field)?),
+                "max_waiters" => keys.max_waiters(table.value(&field)?),
+                _ => return Err(table.unknown(&field, FIELDS)),
+            };
+        }
+        Ok(keys)
     }
 }
 
-#[derive(Deserialize)]
-struct RefreshAt {
-    #[serde(deserialize_with = "required")]
-    share: f64,
-    #[serde(deserialize_with = "required")]
-    jitter: f64,
+/// The two values of one setter, each by its name.
+struct Pair<T, N> {
+    first: T,
+    second: T,
+    names: PhantomData<N>,
 }
 
-impl Setting for RefreshAt {
+/// What the arguments of a setter are called.
+trait Names {
+    const NAMES: [&'static str; 2];
+}
+
+struct ShareAndJitter;
+
+impl Names for ShareAndJitter {
+    const NAMES: [&'static str; 2] = ["share", "jitter"];
+}
+
+struct LeastAndMost;
+
+impl Names for LeastAndMost {
+    const NAMES: [&'static str; 2] = ["least", "most"];
+}
+
+struct FirstAndMost;
+
+impl Names for FirstAndMost {
+    const NAMES: [&'static str; 2] = ["first", "most"];
+}
+
+impl<T: Setting, N: Names> Setting for Pair<T, N> {
     fn expected(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table with the fields share and jitter")
+        let [first, second] = N::NAMES;
+        write!(f, "a table with the fields {first} and {second}")
     }
 
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        table::read(table)
-    }
-}
-
-#[derive(Deserialize)]
-struct UnknownKeyInterval {
-    #[serde(deserialize_with = "required")]
-    least: Duration,
-    #[serde(deserialize_with = "required")]
-    most: Duration,
-}
-
-impl Setting for UnknownKeyInterval {
-    fn expected(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table with the fields least and most")
-    }
-
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        table::read(table)
-    }
-}
-
-#[derive(Deserialize)]
-struct BackOff {
-    #[serde(deserialize_with = "required")]
-    first: Duration,
-    #[serde(deserialize_with = "required")]
-    most: Duration,
-}
-
-impl Setting for BackOff {
-    fn expected(f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a table with the fields first and most")
-    }
-
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        table::read(table)
+    fn of_table<'de, A: MapAccess<'de>>(mut table: Table<'_, A>) -> Result<Self, A::Error> {
+        let names @ [first_name, second_name] = N::NAMES;
+        let (mut first, mut second) = (None, None);
+        while let Some(field) = table.next()? {
+            match &*field {
+                name if name == first_name => first = Some(table.value(name)?),
+                name if name == second_name => second = Some(table.value(name)?),
+                name => return Err(table.unknown(name, &names)),
+            }
+        }
+        Ok(Self {
+            first: first.ok_or_else(|| table.missing::<T>(first_name))?,
+            second: second.ok_or_else(|| table.missing::<T>(second_name))?,
+            names: PhantomData,
+        })
     }
 }

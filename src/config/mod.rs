@@ -81,12 +81,16 @@
 //!
 //! # Errors
 //!
-//! An unknown field, a value of the wrong kind and one that is missing are errors of the format or loader. They
-//! say what was found, escaped and cut after 64 characters, and what is expected; where, the loader says: `config`
-//! with the path (`for key "issuers[0].leeway"`), and so does every format under
-//! [`serde_path_to_error`](https://docs.rs/serde_path_to_error).
-//! Formats alone tell a line at best, and some print that line. What is out of its bounds is a
-//! [`BuildError::InConfig`] with the path, seen from the `VerifierConfig`.
+//! An unknown field, a value of the wrong kind and one that is missing are errors of the format or loader. Their
+//! texts begin with the path, seen from the `VerifierConfig`, and say what was found, escaped and cut after 64
+//! characters, and what is expected:
+//!
+//! ```text
+//! issuers[0].leeway: found the number 30, expected a duration with its unit, such as "30s", "10m" or "24h"
+//! ```
+//!
+//! What the format or loader adds is its own: `config` the path once more, others a line, and some that line's text.
+//! What is out of its bounds is a [`BuildError::InConfig`], with the path too.
 //!
 //! # The environment
 //!
@@ -104,6 +108,7 @@ mod issuer;
 mod key_refresh;
 mod keys_file;
 mod path;
+mod place;
 mod setting;
 mod table;
 #[cfg(test)]
@@ -116,7 +121,9 @@ use serde::de::{DeserializeSeed as _, MapAccess};
 use serde::{Deserialize, Deserializer};
 
 use self::issuer::Issuers;
-use self::setting::{Read, Setting, optional};
+use self::place::Place;
+use self::setting::{Read, Setting};
+use self::table::Table;
 use crate::error::BuildError;
 use crate::verifier::{TokenCache, Verifier, VerifierBuilder};
 
@@ -165,7 +172,7 @@ impl VerifierConfig {
 
 impl<'de> Deserialize<'de> for VerifierConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Read::new().deserialize(deserializer)
+        Read::at(Place::Root).deserialize(deserializer)
     }
 }
 
@@ -174,22 +181,20 @@ impl Setting for VerifierConfig {
         f.write_str("a table of settings of a verifier")
     }
 
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        let form: Form = table::read(table)?;
-        Ok(Self {
-            issuers: form.issuers.unwrap_or_default(),
-            cache: form.cache,
-        })
+    fn of_table<'de, A: MapAccess<'de>>(mut table: Table<'_, A>) -> Result<Self, A::Error> {
+        let (mut issuers, mut cache) = (Issuers::default(), None);
+        while let Some(field) = table.next()? {
+            match &*field {
+                "issuers" => issuers = table.value(&field)?,
+                "cache" => cache = Some(table.value(&field)?),
+                _ => return Err(table.unknown(&field, FIELDS)),
+            }
+        }
+        Ok(Self { issuers, cache })
     }
 }
 
-#[derive(Deserialize)]
-struct Form {
-    #[serde(default, deserialize_with = "optional")]
-    issuers: Option<Issuers>,
-    #[serde(default, deserialize_with = "optional")]
-    cache: Option<TokenCache>,
-}
+const FIELDS: &[&str] = &["issuers", "cache"];
 
 /// Calls the setter with a setting that was written. Without one the default stands, which is in one place.
 fn set<T, V>(target: T, setting: Option<V>, setter: impl FnOnce(T, V) -> T) -> T {

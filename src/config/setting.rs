@@ -1,15 +1,18 @@
-//! How one setting is read: whatever stands in its place, the error says what was found there and what is
-//! expected, on one short line.
+//! How one setting is read: whatever stands in its place, the error says where, what was found there and
+//! what is expected, on one short line.
 //!
-//! serde's own errors repeat a text of the wrong type whole, be it a megabyte or a line end.
+//! serde's own errors repeat a text of the wrong type whole, be it a megabyte or a line end, and leave it to
+//! the format to say where.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, de::DeserializeSeed};
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
+use super::place::Place;
+use super::table::Table;
 use crate::text::{Escaped, address_without_secrets};
 
 /// A type that is read from one place of a configuration.
@@ -21,14 +24,15 @@ pub(super) trait Setting: Sized {
         None
     }
 
-    fn of_list<'de, A: SeqAccess<'de>>(_: A) -> Result<Self, A::Error> {
-        Err(refused::<Self, _>(&"a list"))
+    fn of_list<'de, A: SeqAccess<'de>>(_: A, place: &Place<'_>) -> Result<Self, A::Error> {
+        Err(refused::<Self, _>(place, &"a list"))
     }
 
     /// Nothing by default but a number, which `serde_json` shows as a table when some crate of the tree
     /// enables its feature `arbitrary_precision`.
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        let value = serde_json::Value::deserialize(MapAccessDeserializer::new(table))?;
+    fn of_table<'de, A: MapAccess<'de>>(table: Table<'_, A>) -> Result<Self, A::Error> {
+        let place = table.place;
+        let value = serde_json::Value::deserialize(MapAccessDeserializer::new(table.map))?;
         let scalar = match &value {
             serde_json::Value::Number(number) => number
                 .as_i128()
@@ -37,8 +41,8 @@ pub(super) trait Setting: Sized {
             _ => None,
         };
         match scalar {
-            Some(scalar) => Self::of_scalar(&scalar).ok_or_else(|| refused::<Self, _>(&scalar)),
-            None => Err(refused::<Self, _>(&"a table")),
+            Some(scalar) => of_scalar(place, &scalar),
+            None => Err(refused::<Self, _>(place, &"a table")),
         }
     }
 }
@@ -67,46 +71,46 @@ impl fmt::Display for Scalar<'_> {
     }
 }
 
-/// For serde's `deserialize_with`: a setting that must be written.
-pub(super) fn required<'de, D: Deserializer<'de>, T: Setting>(value: D) -> Result<T, D::Error> {
-    Read::new().deserialize(value)
-}
+/// What a type expects.
+pub(super) struct Expected<T>(PhantomData<T>);
 
-/// For serde's `deserialize_with`: a setting that may be left out. Nothing is read as left out that is
-/// written: `leeway:` without a value, say.
-pub(super) fn optional<'de, D: Deserializer<'de>, T: Setting>(
-    value: D,
-) -> Result<Option<T>, D::Error> {
-    required(value).map(Some)
-}
-
-fn refused<T: Setting, E: Error>(found: &dyn fmt::Display) -> E {
-    struct Expected<T>(PhantomData<T>);
-
-    impl<T: Setting> fmt::Display for Expected<T> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            T::expected(f)
-        }
-    }
-
-    let expected = Expected::<T>(PhantomData);
-    E::custom(format_args!("found {found}, expected {expected}"))
-}
-
-/// Reads a setting from the place where it stands.
-pub(super) struct Read<T>(PhantomData<T>);
-
-impl<T: Setting> Read<T> {
+impl<T> Expected<T> {
     pub(super) const fn new() -> Self {
         Self(PhantomData)
     }
+}
 
-    fn scalar<E: Error>(scalar: &Scalar<'_>) -> Result<T, E> {
-        T::of_scalar(scalar).ok_or_else(|| refused::<T, E>(scalar))
+impl<T: Setting> fmt::Display for Expected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        T::expected(f)
     }
 }
 
-impl<'de, T: Setting> DeserializeSeed<'de> for Read<T> {
+fn refused<T: Setting, E: Error>(place: &Place<'_>, found: &dyn fmt::Display) -> E {
+    let expected = Expected::<T>::new();
+    place.error(format_args!("found {found}, expected {expected}"))
+}
+
+fn of_scalar<T: Setting, E: Error>(place: &Place<'_>, scalar: &Scalar<'_>) -> Result<T, E> {
+    T::of_scalar(scalar).ok_or_else(|| refused::<T, E>(place, scalar))
+}
+
+/// Reads a setting from the place where it stands.
+pub(super) struct Read<'p, T> {
+    place: Place<'p>,
+    setting: PhantomData<T>,
+}
+
+impl<'p, T: Setting> Read<'p, T> {
+    pub(super) const fn at(place: Place<'p>) -> Self {
+        Self {
+            place,
+            setting: PhantomData,
+        }
+    }
+}
+
+impl<'de, T: Setting> DeserializeSeed<'de> for Read<'_, T> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
@@ -114,7 +118,7 @@ impl<'de, T: Setting> DeserializeSeed<'de> for Read<T> {
     }
 }
 
-impl<'de, T: Setting> Visitor<'de> for Read<T> {
+impl<'de, T: Setting> Visitor<'de> for Read<'_, T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,11 +126,11 @@ impl<'de, T: Setting> Visitor<'de> for Read<T> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<T, E> {
-        Self::scalar(&Scalar::Nothing)
+        of_scalar(&self.place, &Scalar::Nothing)
     }
 
     fn visit_none<E: Error>(self) -> Result<T, E> {
-        Self::scalar(&Scalar::Nothing)
+        of_scalar(&self.place, &Scalar::Nothing)
     }
 
     fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<T, D::Error> {
@@ -138,34 +142,34 @@ impl<'de, T: Setting> Visitor<'de> for Read<T> {
     }
 
     fn visit_bool<E: Error>(self, boolean: bool) -> Result<T, E> {
-        Self::scalar(&Scalar::Boolean(boolean))
+        of_scalar(&self.place, &Scalar::Boolean(boolean))
     }
 
     fn visit_i64<E: Error>(self, integer: i64) -> Result<T, E> {
-        Self::scalar(&Scalar::Integer(integer.into()))
+        of_scalar(&self.place, &Scalar::Integer(integer.into()))
     }
 
     fn visit_u64<E: Error>(self, integer: u64) -> Result<T, E> {
-        Self::scalar(&Scalar::Integer(integer.into()))
+        of_scalar(&self.place, &Scalar::Integer(integer.into()))
     }
 
     fn visit_i128<E: Error>(self, integer: i128) -> Result<T, E> {
-        Self::scalar(&Scalar::Integer(integer))
+        of_scalar(&self.place, &Scalar::Integer(integer))
     }
 
     fn visit_f64<E: Error>(self, float: f64) -> Result<T, E> {
-        Self::scalar(&Scalar::Float(float))
+        of_scalar(&self.place, &Scalar::Float(float))
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        Self::scalar(&Scalar::Text(text))
+        of_scalar(&self.place, &Scalar::Text(text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
-        T::of_list(list)
+        T::of_list(list, &self.place)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {
-        T::of_table(table)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+        T::of_table(Table::new(map, &self.place))
     }
 }

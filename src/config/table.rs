@@ -1,100 +1,59 @@
-//! A table of settings, each with a name that is known.
+//! A table of settings, read field by field.
 
-use std::convert::Infallible;
+use std::collections::BTreeSet;
 use std::fmt;
 
-use serde::de::value::StringDeserializer;
-use serde::de::{DeserializeSeed, Error as _, IntoDeserializer as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
+use serde::de::MapAccess;
 
-use crate::text::Escaped;
+use super::place::Place;
+use super::setting::{Expected, Read, Setting};
 
-/// Reads what serde derives for a struct from a table, and refuses fields that the struct has not.
-///
-/// Other than `deny_unknown_fields`, the error is raised where the field's value stands, so that a loader
-/// that tells the path tells it to the field; and the name is shown escaped and bounded.
-pub(super) fn read<'de, A: MapAccess<'de>, T: Deserialize<'de>>(table: A) -> Result<T, A::Error> {
-    T::deserialize(Strict(table))
+pub(super) struct Table<'p, A> {
+    pub(super) map: A,
+    pub(super) place: &'p Place<'p>,
+    written: BTreeSet<String>,
 }
 
-struct Strict<A>(A);
-
-impl<'de, A: MapAccess<'de>> Deserializer<'de> for Strict<A> {
-    type Error = A::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, A::Error> {
-        visitor.visit_map(self.0)
+impl<'de, 'p, A: MapAccess<'de>> Table<'p, A> {
+    pub(super) const fn new(map: A, place: &'p Place<'p>) -> Self {
+        Self {
+            map,
+            place,
+            written: BTreeSet::new(),
+        }
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        fields: Fields,
-        visitor: V,
-    ) -> Result<V::Value, A::Error> {
-        visitor.visit_map(Known {
-            table: self.0,
-            fields,
-        })
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
-        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-    }
-}
-
-type Fields = &'static [&'static str];
-
-struct Known<A> {
-    table: A,
-    fields: Fields,
-}
-
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Known<A> {
-    type Error = A::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, A::Error> {
-        let Some(name) = self.table.next_key::<String>()? else {
+    /// The name of the next field, whose [`value`](Self::value) is to be read then.
+    pub(super) fn next(&mut self) -> Result<Option<String>, A::Error> {
+        let Some(field) = self.map.next_key::<String>()? else {
             return Ok(None);
         };
-        if !self.fields.contains(&&*name) {
-            let fields = self.fields;
-            match self.table.next_value_seed(Unknown { name, fields })? {}
+        if !self.written.insert(field.clone()) {
+            return Err(Place::Field(self.place, &field).error("the field is written twice"));
         }
-        let name: StringDeserializer<A::Error> = name.into_deserializer();
-        seed.deserialize(name).map(Some)
+        Ok(Some(field))
     }
 
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        self.table.next_value_seed(seed)
+    /// Nothing is read as left out that is written: `leeway:` without a value, say.
+    pub(super) fn value<T: Setting>(&mut self, field: &str) -> Result<T, A::Error> {
+        let place = Place::Field(self.place, field);
+        self.map.next_value_seed(Read::at(place))
     }
-}
 
-/// Refuses the value of a field that is not known, whatever it is.
-struct Unknown {
-    name: String,
-    fields: Fields,
-}
-
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fields = self.fields.join(", ");
-        write!(
-            f,
-            "unknown field {:?}, expected one of {fields}",
-            Escaped(&self.name)
-        )
+    pub(super) fn unknown(&self, field: &str, known: &[&str]) -> A::Error {
+        let known = known.join(", ");
+        let problem = format_args!("unknown field, expected one of {known}");
+        Place::Field(self.place, field).error(problem)
     }
-}
 
-impl<'de> DeserializeSeed<'de> for Unknown {
-    type Value = Infallible;
+    pub(super) fn missing<T: Setting>(&self, field: &str) -> A::Error {
+        let expected = Expected::<T>::new();
+        let problem = format_args!("the field is missing, expected {expected}");
+        Place::Field(self.place, field).error(problem)
+    }
 
-    fn deserialize<D: Deserializer<'de>>(self, _: D) -> Result<Infallible, D::Error> {
-        Err(D::Error::custom(self))
+    /// What is wrong with the table as a whole.
+    pub(super) fn error(&self, problem: impl fmt::Display) -> A::Error {
+        self.place.error(problem)
     }
 }

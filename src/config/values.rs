@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::{Error as _, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
 
-use super::setting::{Read, Scalar, Setting, required};
-use super::table;
+use super::place::Place;
+use super::setting::{Read, Scalar, Setting};
+use super::table::Table;
 use crate::algorithm::Algorithm;
 use crate::claims::TokenType;
 use crate::verifier::TokenCache;
@@ -137,15 +137,9 @@ impl Setting for TokenType {
         }
     }
 
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        #[derive(Deserialize)]
-        struct Form {
-            #[serde(deserialize_with = "required")]
-            exactly: String,
-        }
-
-        let form: Form = table::read(table)?;
-        Ok(Self::Exactly(form.exactly.into()))
+    fn of_table<'de, A: MapAccess<'de>>(table: Table<'_, A>) -> Result<Self, A::Error> {
+        let typ: String = only(table, "exactly")?;
+        Ok(Self::Exactly(typ.into()))
     }
 }
 
@@ -161,16 +155,24 @@ impl Setting for TokenCache {
         }
     }
 
-    fn of_table<'de, A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        #[derive(Deserialize)]
-        struct Form {
-            #[serde(deserialize_with = "required")]
-            bytes: u64,
-        }
-
-        let form: Form = table::read(table)?;
-        Ok(Self::bytes(form.bytes))
+    fn of_table<'de, A: MapAccess<'de>>(table: Table<'_, A>) -> Result<Self, A::Error> {
+        only(table, "bytes").map(Self::bytes)
     }
+}
+
+/// The value of the one field that a table has.
+fn only<'de, A: MapAccess<'de>, T: Setting>(
+    mut table: Table<'_, A>,
+    name: &str,
+) -> Result<T, A::Error> {
+    let mut value = None;
+    while let Some(field) = table.next()? {
+        if field != name {
+            return Err(table.unknown(&field, &[name]));
+        }
+        value = Some(table.value(name)?);
+    }
+    value.ok_or_else(|| table.missing::<T>(name))
 }
 
 /// Several of the same. One alone need not be a list; and a table whose names are 0, 1, 2 is one, as that is
@@ -187,25 +189,28 @@ impl<T: Setting> Setting for List<T> {
         Some(Self(vec![T::of_scalar(scalar)?]))
     }
 
-    fn of_list<'de, A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+    fn of_list<'de, A: SeqAccess<'de>>(mut list: A, place: &Place<'_>) -> Result<Self, A::Error> {
         let mut elements = Vec::new();
-        while let Some(element) = list.next_element_seed(Read::new())? {
+        loop {
+            let place = Place::Element(place, elements.len());
+            let Some(element) = list.next_element_seed(Read::at(place))? else {
+                return Ok(Self(elements));
+            };
             elements.push(element);
         }
-        Ok(Self(elements))
     }
 
-    fn of_table<'de, A: MapAccess<'de>>(mut table: A) -> Result<Self, A::Error> {
+    fn of_table<'de, A: MapAccess<'de>>(mut table: Table<'_, A>) -> Result<Self, A::Error> {
         let mut numbered = Vec::new();
-        while let Some(name) = table.next_key::<String>()? {
-            let element = table.next_value_seed(Read::<T>::new())?;
-            numbered.push((name.parse::<usize>().ok(), element));
+        while let Some(field) = table.next()? {
+            numbered.push((field.parse::<usize>().ok(), table.value(&field)?));
         }
         numbered.sort_by_key(|(number, _)| *number);
         let is_numbered = |(place, (number, _)): (usize, &(_, T))| *number == Some(place);
         if !numbered.iter().enumerate().all(is_numbered) {
-            let problem = "a table is a list here: its names must be 0, 1, 2 and so on";
-            return Err(A::Error::custom(problem));
+            let problem =
+                "found a table, expected a list, or a table with the fields 0, 1, 2 and so on";
+            return Err(table.error(problem));
         }
         Ok(Self(
             numbered.into_iter().map(|(_, element)| element).collect(),
