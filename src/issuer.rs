@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::algorithm::Algorithm;
 use crate::claims::{Accepted, Audience, DEFAULT_LEEWAY, TokenType};
+use crate::error::BuildError;
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::KeyRefresh;
@@ -58,6 +59,9 @@ pub struct Issuer {
     pub(crate) failover: Option<String>,
     #[cfg(feature = "remote")]
     pub(crate) key_refresh: KeyRefresh,
+    /// Where it stands in the configuration that it was read from.
+    #[cfg(feature = "config")]
+    pub(crate) config_path: Option<Box<str>>,
 }
 
 /// Where an issuer's keys come from, as configured.
@@ -173,6 +177,8 @@ impl Issuer {
             failover: None,
             #[cfg(feature = "remote")]
             key_refresh: KeyRefresh::new(),
+            #[cfg(feature = "config")]
+            config_path: None,
         }
     }
 
@@ -257,6 +263,15 @@ impl Issuer {
     pub fn dangerously_allow_http(mut self) -> Self {
         self.allow_http = true;
         self
+    }
+
+    /// What is wrong with this issuer, with the path of the setting if it was read from a configuration.
+    pub(crate) fn at_its_path(&self, error: BuildError) -> BuildError {
+        #[cfg(feature = "config")]
+        if let Some(path) = &self.config_path {
+            return error.at_path(path);
+        }
+        error
     }
 
     /// Writes a log entry for each setting that weakens a check, so that none of them is silent.

@@ -128,6 +128,7 @@
 //! | `axum` | extractors for axum 0.8 | no |
 //! | `tonic` | statuses and request access for tonic 0.14 | no |
 //! | `metrics` | counters, gauges and histograms of keys and remembered tokens for the `metrics` facade: module `metrics` | no |
+//! | `config` | a verifier read from YAML, TOML, the environment: module `config` | no |
 //! | `testing` | a real issuer on loopback, a token builder, a virtual clock; for tests only | no |
 //!
 //! Features add and never change. The minimum supported Rust version is 1.88 with every feature.
@@ -156,6 +157,8 @@ mod remote;
 pub mod simulation;
 mod issuer;
 mod verifier;
+#[cfg(feature = "config")]
+pub mod config;
 mod clock;
 mod expiry;
 #[cfg(feature = "remote")]

@@ -178,6 +178,30 @@ pub enum BuildError {
         /// The issuer.
         issuer: String,
     },
+    /// The `keys_file` of a configuration cannot be read, or holds no keys.
+    #[cfg(feature = "config")]
+    #[error(
+        "keys_file {:?} of issuer {:?} cannot be used: {problem}; give a JWK Set or public keys in PEM text",
+        Configured(path),
+        Configured(issuer)
+    )]
+    UnreadableKeysFile {
+        /// The issuer.
+        issuer: String,
+        /// The path given.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A setting that was read from a configuration is wrong.
+    #[cfg(feature = "config")]
+    #[error("{path}: {error}")]
+    InConfig {
+        /// Where the setting stands, seen from the `VerifierConfig`: `"issuers[0].leeway"`.
+        path: String,
+        /// What is wrong with it.
+        error: Box<BuildError>,
+    },
     /// Both a `Fetch` and settings for the crate's own HTTP client were given.
     #[error(
         "both VerifierBuilder::fetch and VerifierBuilder::http_client are set, and only one can fetch; \
@@ -240,6 +264,10 @@ impl BuildError {
             Self::NoUsableKey { .. } => "NoUsableKey",
             Self::KeyRefreshOutOfBounds { .. } => "KeyRefreshOutOfBounds",
             Self::NothingToFailOver { .. } => "NothingToFailOver",
+            #[cfg(feature = "config")]
+            Self::UnreadableKeysFile { .. } => "UnreadableKeysFile",
+            #[cfg(feature = "config")]
+            Self::InConfig { error, .. } => error.variant(),
             Self::TwoHttpClients => "TwoHttpClients",
             Self::InvalidSetting { .. } => "InvalidSetting",
             Self::UnusablePolicy { .. } => "UnusablePolicy",

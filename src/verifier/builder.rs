@@ -150,13 +150,11 @@ impl VerifierBuilder {
         }
         let mut names = HashSet::new();
         for issuer in &self.issuers {
-            check(issuer)?;
-            #[cfg(feature = "remote")]
-            check_fetching(issuer)?;
+            check(issuer).map_err(|error| issuer.at_its_path(error))?;
             if !names.insert(&*issuer.name) {
-                return Err(BuildError::DuplicateIssuer {
+                return Err(issuer.at_its_path(BuildError::DuplicateIssuer {
                     issuer: issuer.name.to_string(),
-                });
+                }));
             }
         }
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
@@ -173,7 +171,9 @@ impl VerifierBuilder {
         for issuer in self.issuers {
             issuer.log_dangers();
             let keys = match &issuer.source {
-                Source::Keys(keys) => IssuerKeys::Fixed(usable(&issuer, keys)?),
+                Source::Keys(keys) => IssuerKeys::Fixed(
+                    usable(&issuer, keys).map_err(|error| issuer.at_its_path(error))?,
+                ),
                 #[cfg(feature = "remote")]
                 Source::Discovery | Source::JwksUri(_) | Source::File(_) => {
                     IssuerKeys::Remote(RemoteKeySet::new(RemoteConfig {
@@ -211,7 +211,7 @@ impl VerifierBuilder {
     }
 }
 
-/// What can be wrong with an issuer's settings apart from where its keys are.
+/// What can be wrong with an issuer's settings apart from its keys.
 fn check(issuer: &Issuer) -> Result<(), BuildError> {
     let name = || issuer.name.to_string();
     if is_blank(&issuer.name) {
@@ -266,6 +266,8 @@ fn check(issuer: &Issuer) -> Result<(), BuildError> {
             what: "the token type",
         });
     }
+    #[cfg(feature = "remote")]
+    check_fetching(issuer)?;
     Ok(())
 }
 

@@ -80,7 +80,7 @@ fn forbidden(
     }
 }
 
-/// What can be wrong with how keys are fetched, apart from where.
+/// What can be wrong with how and where keys are fetched.
 pub(super) fn check_fetching(issuer: &Issuer) -> Result<(), BuildError> {
     let name = || issuer.name.to_string();
     if let Some(problem) = issuer.key_refresh.problem() {
@@ -100,6 +100,10 @@ pub(super) fn check_fetching(issuer: &Issuer) -> Result<(), BuildError> {
             what: "the path of jwks_file",
         });
     }
+    if !matches!(issuer.source, Source::Keys(_)) {
+        key_source(issuer)?;
+    }
+    failover(issuer)?;
     Ok(())
 }
 

@@ -13,6 +13,7 @@ mod bounds;
 mod build_errors;
 mod cancellation;
 mod claims;
+mod configuration;
 mod conformance_driver;
 mod discovery_over_time;
 mod failover;
