@@ -15,6 +15,7 @@ mod cancellation;
 mod claims;
 mod conformance_driver;
 mod discovery_over_time;
+mod explanation;
 mod failover;
 mod faults_of_the_answer;
 mod faults_of_the_connection;

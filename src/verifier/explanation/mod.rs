@@ -124,6 +124,12 @@ impl Check {
         self.outcome
     }
 
+    /// In a policy how many parts this one stands in, else 0.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// What is expected, in a few words.
     #[must_use]
     pub fn expected(&self) -> &str {
