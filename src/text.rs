@@ -27,12 +27,20 @@ impl fmt::Debug for Unvouched<'_> {
     }
 }
 
-/// Shows an error's words in one line, escaped, cut after 256 characters.
+/// Shows a text that is none of a token, an error's or a policy's, in one line: with everything but printable
+/// ASCII escaped, cut after 256 characters.
 pub(crate) struct Words<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        escape(self.0, MAX_CONFIGURED_CHARACTERS, f)
+        for character in self.0.chars().take(MAX_CONFIGURED_CHARACTERS) {
+            match character {
+                ' '..='~' => f.write_char(character)?,
+                _ => write!(f, "{}", character.escape_unicode())?,
+            }
+        }
+        let is_cut = self.0.chars().nth(MAX_CONFIGURED_CHARACTERS).is_some();
+        f.write_str(if is_cut { "..." } else { "" })
     }
 }
 
@@ -69,16 +77,20 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Shows a value of the configuration in quotes and escaped, a URL
+/// Shows a value of the configuration escaped, and in quotes as `Debug`; a URL
 /// [without credentials](without_credentials), cut after 256 characters: it must be seen to its end
 /// to be mended.
 pub(crate) struct Configured<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Configured<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        escape(without_credentials(self.0), MAX_CONFIGURED_CHARACTERS, f)?;
-        f.write_char('"')
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl fmt::Display for Configured<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(without_credentials(self.0), MAX_CONFIGURED_CHARACTERS, f)
     }
 }
 
@@ -168,6 +180,23 @@ mod tests {
         ] {
             assert_eq!(format!("{:?}", Unvouched(text)), shown);
         }
+    }
+
+    #[test]
+    fn words_stay_in_their_line() {
+        let shown = |text: &str| Words(text).to_string();
+        assert_eq!(shown("a \"b\"\n\u{202e}"), r#"a "b"\u{a}\u{202e}"#);
+        assert_eq!(shown(&"k".repeat(256)), "k".repeat(256));
+        assert_eq!(shown(&"k".repeat(257)), format!("{}...", "k".repeat(256)));
+    }
+
+    #[test]
+    fn a_list_is_cut() {
+        let list = |count| listed(std::iter::repeat_n(Escaped("a"), count));
+        assert_eq!(list(0), "none");
+        assert_eq!(list(2), r#""a", "a""#);
+        assert_eq!(list(8), [r#""a""#; 8].join(", "));
+        assert_eq!(list(9), format!("{} and 1 more", list(8)));
     }
 
     #[test]

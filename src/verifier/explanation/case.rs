@@ -140,9 +140,9 @@ impl<'a> Case<'a> {
             Step::Signature => text("made by that key"),
             Step::Type => match self.rules.map(|rules| &rules.token_type) {
                 Some(TokenType::Usual) | None => {
-                    text("at+jwt, JWT or none, and no other kind's claims")
+                    text("JWT or at+jwt, or no typ; no claims of another kind")
                 }
-                Some(TokenType::AccessToken) => text("at+jwt, and no other kind's claims"),
+                Some(TokenType::AccessToken) => text("at+jwt; no claims of another kind"),
                 Some(TokenType::Exactly(typ)) => format!("{:?}", Configured(typ)),
                 Some(TokenType::DangerouslyAny) => text("any"),
             },
@@ -157,7 +157,7 @@ impl<'a> Case<'a> {
             },
             Step::RequiredClaims => match self.required().next() {
                 Some(_) => listed(self.required().map(Configured)),
-                None => text("no other"),
+                None => text("no others"),
             },
             Step::ExpiresAt => format!("later than now, or {} ago at most", self.leeway()),
             Step::NotBefore | Step::IssuedAt => {
@@ -165,7 +165,7 @@ impl<'a> Case<'a> {
             }
             Step::MaxAge => match self.rules.and_then(|rules| rules.max_token_age) {
                 Some(age) => format!("issued {} ago at most, and {}", Span(age), self.leeway()),
-                None => text("any"),
+                None => text("any age"),
             },
             Step::Binding => text("none: no cnf"),
         }
@@ -176,7 +176,8 @@ impl<'a> Case<'a> {
         match step {
             Step::Size => Some(format!("{} bytes", self.token.len())),
             Step::Parts => Some("3".to_owned()),
-            Step::Header | Step::Encoding | Step::Claims | Step::Extensions => None,
+            Step::Header | Step::Encoding | Step::Claims => None,
+            Step::Extensions | Step::Binding => Some("none".to_owned()),
             Step::Algorithm | Step::AllowedAlgorithm => {
                 self.algorithm().map(|algorithm| algorithm.to_string())
             }
@@ -185,14 +186,13 @@ impl<'a> Case<'a> {
                 .map(|issuer| format!("{:?}", Configured(issuer.name()))),
             Step::Keys => self.found_keys(),
             Step::Key => self.found_key(),
-            Step::Signature | Step::ClaimTypes => None,
+            Step::Signature => Some("right".to_owned()),
+            Step::ClaimTypes | Step::RequiredClaims => None,
             Step::Type => self.found_type(),
             Step::Audience => self.found_audience(),
-            Step::RequiredClaims => None,
             Step::ExpiresAt => self.found_time(|claims| claims.expires_at),
             Step::NotBefore => self.found_time(|claims| claims.not_before),
             Step::IssuedAt | Step::MaxAge => self.found_time(|claims| claims.issued_at),
-            Step::Binding => None,
         }
     }
 

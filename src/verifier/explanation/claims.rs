@@ -71,18 +71,23 @@ impl ShownClaims {
 
     /// Each claim that is there, in a line.
     pub(super) fn lines(&self) -> impl Iterator<Item = (&'static str, String)> {
-        let list = |texts: &[String]| (!texts.is_empty()).then(|| texts.join(" "));
+        let quoted = |text: &String| format!("\"{text}\"");
+        let text = |text: &Option<String>| text.as_ref().map(quoted);
+        let list = |texts: &[String]| {
+            let texts: Vec<_> = texts.iter().map(quoted).collect();
+            (!texts.is_empty()).then(|| texts.join(", "))
+        };
         let lines = [
             ("sub", self.sub.as_ref().map(|sub| sub.as_str().to_owned())),
             ("aud", list(&self.aud)),
             ("exp", self.exp.clone()),
             ("nbf", self.nbf.clone()),
             ("iat", self.iat.clone()),
-            ("jti", self.jti.clone()),
-            ("client_id", self.client_id.clone()),
-            ("azp", self.azp.clone()),
+            ("jti", text(&self.jti)),
+            ("client_id", text(&self.client_id)),
+            ("azp", text(&self.azp)),
             ("scope", list(&self.scope)),
-            ("acr", self.acr.clone()),
+            ("acr", text(&self.acr)),
             ("amr", list(&self.amr)),
             ("auth_time", self.auth_time.clone()),
         ];

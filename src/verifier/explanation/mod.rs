@@ -213,7 +213,7 @@ impl Verifier {
             at: now.wall,
             issuer: seen
                 .issuer
-                .map(|issuer| format!("{:?}", Configured(issuer.name()))),
+                .map(|issuer| Configured(issuer.name()).to_string()),
             checks: Step::ALL
                 .iter()
                 .map(|&step| case.check(step, failed))
@@ -318,7 +318,7 @@ impl fmt::Debug for Explanation {
         f.debug_struct("Explanation")
             .field("verdict", &self.verdict)
             .field("at", &format_args!("{}", Utc(self.at)))
-            .field("issuer", &format_args!("{:?}", self.issuer))
+            .field("issuer", &self.issuer)
             .field("checks", &self.checks)
             .field("keys", &self.keys)
             .field("claims", &self.claims)
