@@ -163,6 +163,20 @@ pub(crate) enum KeyKind {
 }
 
 impl KeyKind {
+    /// Its `kty`, and the `crv` or `alg` that goes with it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Rsa => "RSA",
+            Self::P256 => "EC P-256",
+            Self::P384 => "EC P-384",
+            Self::P521 => "EC P-521",
+            Self::Ed25519 => "OKP Ed25519",
+            Self::MlDsa44 => "AKP ML-DSA-44",
+            Self::MlDsa65 => "AKP ML-DSA-65",
+            Self::MlDsa87 => "AKP ML-DSA-87",
+        }
+    }
+
     /// The algorithms a key of this kind can serve.
     pub(crate) fn algorithms(self) -> impl Iterator<Item = Algorithm> {
         Algorithm::ALL

@@ -181,6 +181,7 @@ pub mod testing;
 // What strict reading and safe showing need.
 mod json;
 mod text;
+mod time_text;
 #[cfg(test)]
 #[cfg(any(feature = "aws-lc-rs", feature = "rust-crypto"))]
 mod vectors;
@@ -217,7 +218,8 @@ pub use policy::{Facts, Forbidden, Guarded, Policy, PolicyError, Resource};
 pub use remote::{KeyRefresh, KeySeed, SeedError};
 pub use token::{Actor, Authentication, Confirmation, Scopes, VerifiedToken};
 pub use verifier::{
-    IssuerStatus, KeyState, Status, TokenCache, Verifier, VerifierBuilder, verify_jws,
+    Check, CheckOutcome, Explanation, IssuerStatus, KeyState, PolicyAccount, Status, TokenCache,
+    Verifier, VerifierBuilder, verify_jws,
 };
 
 /// Shown to the compiler only.

@@ -8,6 +8,61 @@ use std::fmt::{self, Write as _};
 /// Escaping keeps control bytes, terminal sequences and bidirectional overrides out of logs.
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
+/// Shows a text that nobody vouches for where it will be pasted elsewhere: in quotes, and with all escaped
+/// but what names of keys and algorithms are made of. So it can neither mention nor embed anything.
+pub(crate) struct Unvouched<'a>(pub(crate) &'a str);
+
+impl fmt::Debug for Unvouched<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for character in self.0.chars().take(MAX_CHARACTERS) {
+            match character {
+                'A'..='Z' | 'a'..='z' | '0'..='9' => f.write_char(character)?,
+                '-' | '_' | '.' | '~' | '+' | '/' | '=' | ':' => f.write_char(character)?,
+                _ => write!(f, "{}", character.escape_unicode())?,
+            }
+        }
+        let is_cut = self.0.chars().nth(MAX_CHARACTERS).is_some();
+        f.write_str(if is_cut { "...\"" } else { "\"" })
+    }
+}
+
+/// Shows a text that is none of a token, an error's or a policy's, in one line: with everything but printable
+/// ASCII escaped, cut after 256 characters.
+pub(crate) struct Words<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Words<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars().take(MAX_CONFIGURED_CHARACTERS) {
+            match character {
+                ' '..='~' => f.write_char(character)?,
+                _ => write!(f, "{}", character.escape_unicode())?,
+            }
+        }
+        let is_cut = self.0.chars().nth(MAX_CONFIGURED_CHARACTERS).is_some();
+        f.write_str(if is_cut { "..." } else { "" })
+    }
+}
+
+/// Things one after the other, cut after eight.
+pub(crate) fn listed(things: impl Iterator<Item = impl fmt::Debug>) -> String {
+    let mut list = String::new();
+    let mut more = 0_usize;
+    for (number, thing) in things.enumerate() {
+        if number < MAX_LISTED {
+            let separator = if number == 0 { "" } else { ", " };
+            list += &format!("{separator}{thing:?}");
+        } else {
+            more += 1;
+        }
+    }
+    match (list.is_empty(), more) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => list,
+        (false, more) => format!("{list} and {more} more"),
+    }
+}
+
 impl fmt::Debug for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
@@ -22,16 +77,20 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Shows a value of the configuration in quotes and escaped, a URL
+/// Shows a value of the configuration escaped, and in quotes as `Debug`; a URL
 /// [without credentials](without_credentials), cut after 256 characters: it must be seen to its end
 /// to be mended.
 pub(crate) struct Configured<'a>(pub(crate) &'a str);
 
 impl fmt::Debug for Configured<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        escape(without_credentials(self.0), MAX_CONFIGURED_CHARACTERS, f)?;
-        f.write_char('"')
+        write!(f, "\"{self}\"")
+    }
+}
+
+impl fmt::Display for Configured<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        escape(without_credentials(self.0), MAX_CONFIGURED_CHARACTERS, f)
     }
 }
 
@@ -86,6 +145,8 @@ pub(crate) fn address_without_secrets(text: &str) -> &str {
 
 /// Names and values of tokens and of keys are rarely longer.
 const MAX_CHARACTERS: usize = 64;
+/// As many of a list as one reads in a line.
+const MAX_LISTED: usize = 8;
 /// Issuers of Azure AD B2C have 120; nothing that is configured comes from an attacker.
 const MAX_CONFIGURED_CHARACTERS: usize = 256;
 
@@ -103,6 +164,39 @@ mod tests {
         check("orders-1", r#""orders-1""#);
         check("a\r\nb\u{1b}[31m", r#""a\u{d}\u{a}b\u{1b}[31m""#);
         check("\u{202e}x\"\\", r#""\u{202e}x\"\\""#);
+    }
+
+    #[test]
+    fn what_nobody_vouches_for_is_letters_and_signs_of_names() {
+        for (text, shown) in [
+            ("urn:a/b+c=_-.~1", r#""urn:a/b+c=_-.~1""#),
+            ("a b", r#""a\u{20}b""#),
+            (
+                "![a](b)`<@c>\u{202e}",
+                r#""\u{21}\u{5b}a\u{5d}\u{28}b\u{29}\u{60}\u{3c}\u{40}c\u{3e}\u{202e}""#,
+            ),
+            (&"k".repeat(64), &format!("\"{}\"", "k".repeat(64))),
+            (&"k".repeat(65), &format!("\"{}...\"", "k".repeat(64))),
+        ] {
+            assert_eq!(format!("{:?}", Unvouched(text)), shown);
+        }
+    }
+
+    #[test]
+    fn words_stay_in_their_line() {
+        let shown = |text: &str| Words(text).to_string();
+        assert_eq!(shown("a \"b\"\n\u{202e}"), r#"a "b"\u{a}\u{202e}"#);
+        assert_eq!(shown(&"k".repeat(256)), "k".repeat(256));
+        assert_eq!(shown(&"k".repeat(257)), format!("{}...", "k".repeat(256)));
+    }
+
+    #[test]
+    fn a_list_is_cut() {
+        let list = |count| listed(std::iter::repeat_n(Escaped("a"), count));
+        assert_eq!(list(0), "none");
+        assert_eq!(list(2), r#""a", "a""#);
+        assert_eq!(list(8), [r#""a""#; 8].join(", "));
+        assert_eq!(list(9), format!("{} and 1 more", list(8)));
     }
 
     #[test]

@@ -79,6 +79,7 @@ impl UnverifiedIssuer<'_> {
 }
 
 /// A token whose signature is right and whose claims have not been looked at.
+#[derive(Clone)]
 pub(crate) struct VerifiedJwt {
     jws: VerifiedJws,
     claims: Claims,
@@ -88,10 +89,21 @@ impl VerifiedJwt {
     pub(crate) fn jws(&self) -> &VerifiedJws {
         &self.jws
     }
+
+    /// The claims that are of their types, and the text that they stand in.
+    pub(crate) fn registered(&self) -> (&RegisteredClaims, &str) {
+        let payload = std::str::from_utf8(self.jws.payload()).unwrap_or_default();
+        (&self.claims.registered, payload)
+    }
+
+    /// Whether there are claims that only other kinds of token have.
+    pub(crate) fn is_of_other_kind(&self) -> bool {
+        self.claims.other_kind
+    }
 }
 
 /// What the parser met, and whether members stand there that only other kinds of token have.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Claims {
     issuer: Option<Value>,
     registered: RegisteredClaims,

@@ -23,7 +23,7 @@ use std::fmt;
 
 use serde_json::value::RawValue;
 
-use crate::algorithm::Algorithm;
+use crate::algorithm::{Algorithm, KeyKind};
 use crate::json::Name;
 use crate::signature::{InvalidSignature, KeyMaterial, PublicKey};
 use crate::text::Escaped;
@@ -32,10 +32,6 @@ use crate::text::Escaped;
 pub(crate) struct VerificationKey {
     key_id: Option<Box<str>>,
     issuer: Option<Box<str>>,
-    #[cfg_attr(
-        not(any(test, feature = "remote")),
-        expect(dead_code, reason = "only sets that can be replaced are compared")
-    )]
     material: KeyMaterial,
     public_key: PublicKey,
 }
@@ -123,6 +119,11 @@ impl VerificationKey {
         self.issuer.as_deref()
     }
 
+    /// What the key is, as `kty` and `crv` say it.
+    pub(crate) fn kind(&self) -> KeyKind {
+        self.material.kind()
+    }
+
     #[cfg(all(test, any(feature = "aws-lc-rs", feature = "rust-crypto")))]
     pub(crate) fn material(&self) -> &KeyMaterial {
         &self.material
@@ -135,7 +136,6 @@ impl VerificationKey {
     }
 
     /// Whether the two have one name and one material.
-    #[cfg(any(test, feature = "remote"))]
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         self.key_id == other.key_id && self.material == other.material
     }

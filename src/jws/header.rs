@@ -56,14 +56,7 @@ impl Header {
 
     /// Parses the decoded first part of a token.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, VerifyError> {
-        let malformed = VerifyError::Malformed;
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed(Malformation::Header))?;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let members = json
-            .deserialize_map(MembersVisitor)
-            .map_err(|_| malformed(Malformation::Header))?;
-        json.end().map_err(|_| malformed(Malformation::Header))?;
-
+        let members = Members::read(bytes)?;
         if members.extension {
             return Err(VerifyError::UnsupportedCritical);
         }
@@ -118,6 +111,43 @@ struct Members<'a> {
     typ: Option<Cow<'a, str>>,
     /// A member that changes what the token means: `crit` (RFC 7515 §4.1.11), `b64` (RFC 7797) or `zip`.
     extension: bool,
+}
+
+impl<'a> Members<'a> {
+    fn read(bytes: &'a [u8]) -> Result<Self, VerifyError> {
+        let malformed = || VerifyError::Malformed(Malformation::Header);
+        let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let members = json
+            .deserialize_map(MembersVisitor)
+            .map_err(|_| malformed())?;
+        json.end().map_err(|_| malformed())?;
+        Ok(members)
+    }
+}
+
+/// What a header says of itself and nobody vouches for, to find out why it was refused.
+///
+/// # Security
+///
+/// Anybody's text: show it as [`Unvouched`](crate::text::Unvouched), and decide nothing by it.
+pub(crate) struct StatedHeader {
+    pub(crate) algorithm: Option<String>,
+    pub(crate) key_id: Option<String>,
+}
+
+impl StatedHeader {
+    /// What the header of this token says, if it can be read: within its limit, and a JSON object.
+    pub(crate) fn of(token: &str) -> Option<Self> {
+        let parts = Parts::split(token).ok()?;
+        let bytes = compact::decode(parts.header, compact::MAX_HEADER_BYTES).ok()?;
+        let Members { alg, kid, .. } = Members::read(&bytes).ok()?;
+        let fits = |kid: &Cow<'_, str>| kid.len() <= MAX_KEY_ID_BYTES;
+        kid.as_ref().is_none_or(fits).then(|| Self {
+            algorithm: alg.map(Cow::into_owned),
+            key_id: kid.map(Cow::into_owned),
+        })
+    }
 }
 
 struct MembersVisitor;

@@ -9,6 +9,7 @@ mod known;
 
 pub(crate) use compact::MAX_TOKEN_BYTES;
 pub use header::Header;
+pub(crate) use header::StatedHeader;
 pub(crate) use known::KnownHeaders;
 
 use std::fmt;
@@ -108,6 +109,11 @@ impl VerifiedJws {
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
+    }
+
+    /// The key that made the signature.
+    pub(crate) fn key(&self) -> &VerificationKey {
+        &self.key
     }
 
     /// Header, payload, and the key that made the signature.

@@ -23,6 +23,10 @@ impl<'k> Candidates<'k> {
         }
     }
 
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &'k VerificationKey> {
+        self.0.into_iter().flatten().map(AsRef::as_ref)
+    }
+
     /// These, and the others in the places that are left.
     #[cfg(feature = "remote")]
     pub(crate) fn then(&self, others: &Self) -> Self {

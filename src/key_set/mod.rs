@@ -211,7 +211,6 @@ impl KeySet {
     }
 
     /// Whether this key is here, under its name.
-    #[cfg(any(test, feature = "remote"))]
     pub(crate) fn has(&self, key: &VerificationKey) -> bool {
         match key.key_id() {
             Some(key_id) => {
@@ -252,7 +251,12 @@ impl KeySet {
 
     /// The names of the keys, in the order of the document.
     pub(crate) fn key_ids(&self) -> impl Iterator<Item = Option<&str>> {
-        self.0.keys.iter().map(|(_, key)| key.key_id())
+        self.keys().map(VerificationKey::key_id)
+    }
+
+    /// The keys, in the order of the document.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &VerificationKey> {
+        self.0.keys.iter().map(|(_, key)| &**key)
     }
 
     /// The keys that a header may have been signed with: with a `kid`, the keys of that name that fit
@@ -269,8 +273,9 @@ impl KeySet {
         self.select_named(header.key_id(), header.algorithm())
     }
 
+    /// The same, by the two members of a header that it goes by.
     #[inline]
-    fn select_named(
+    pub(crate) fn select_named(
         &self,
         key_id: Option<&str>,
         algorithm: Algorithm,

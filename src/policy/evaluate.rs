@@ -160,14 +160,19 @@ impl Atom {
 
 impl Request<'_> {
     fn now(&self) -> NumericDate {
-        let given: Option<SystemTime> = self.facts.and_then(|facts| facts.now);
-        NumericDate::from_system_time(given.unwrap_or_else(|| self.token.verified_at()))
+        NumericDate::from_system_time(self.time())
+    }
+
+    /// The moment that is decided for.
+    pub(super) fn time(&self) -> SystemTime {
+        let given = self.facts.and_then(|facts| facts.now);
+        given.unwrap_or_else(|| self.token.verified_at())
     }
 }
 
 impl ClaimPath {
     /// The claim there, if all of its path is. What has a member asked for must be an object.
-    fn read<'t>(&self, token: &'t VerifiedToken) -> Result<Option<&'t Value>, Fault> {
+    pub(super) fn read<'t>(&self, token: &'t VerifiedToken) -> Result<Option<&'t Value>, Fault> {
         let mut names = self.names();
         let mut found = names.next().and_then(|name| token.value(name));
         for name in names {

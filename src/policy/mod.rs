@@ -54,6 +54,7 @@
 //! 32 levels of parts in parts, and 1,024 parts: more is an error of the policy. A list in a claim is as
 //! long as a token may be.
 
+mod account;
 #[cfg(feature = "tower")]
 mod asked_facts;
 mod atom;
@@ -73,6 +74,7 @@ mod remedy;
 mod text;
 mod written;
 
+pub(crate) use account::{Account, Part, PartOutcome};
 pub use claim::{AuthorizationDetail, ClaimCondition, ClaimValue};
 pub use facts::Facts;
 pub use forbidden::Forbidden;

@@ -1,5 +1,6 @@
 //! The default backend: every algorithm, with keys that stay parsed.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ML_DSA_44,
     ML_DSA_65, ML_DSA_87, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
@@ -40,6 +41,10 @@ impl Backend for Key {
 
     fn verify(&self, signing_input: &[u8], signature: &[u8]) -> bool {
         self.0.verify_sig(signing_input, signature).is_ok()
+    }
+
+    fn sha256(bytes: &[u8]) -> Option<Vec<u8>> {
+        Some(digest(&SHA256, bytes).as_ref().to_vec())
     }
 }
 

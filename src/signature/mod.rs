@@ -34,6 +34,11 @@ pub(crate) fn is_supported(algorithm: Algorithm) -> bool {
     cfg!(feature = "aws-lc-rs") || (cfg!(feature = "rust-crypto") && !ml_dsa)
 }
 
+/// The SHA-256 of a text, for names that are to be recognized and not read; `None` without a backend.
+pub(crate) fn sha256(text: &str) -> Option<Vec<u8>> {
+    Selected::sha256(text.as_bytes())
+}
+
 /// A public key, parsed for the algorithms it may serve.
 pub(crate) type PublicKey = ParsedKey<Selected>;
 
@@ -53,6 +58,9 @@ pub(crate) trait Backend: Sized {
 
     /// Whether the signature is this key's. Its length is right already.
     fn verify(&self, signing_input: &[u8], signature: &[u8]) -> bool;
+
+    /// The SHA-256 of these bytes.
+    fn sha256(bytes: &[u8]) -> Option<Vec<u8>>;
 }
 
 /// See [`PublicKey`]. The backend is a parameter only so that tests can hold one against the other.
@@ -180,5 +188,9 @@ impl Backend for NoBackend {
 
     fn verify(&self, _: &[u8], _: &[u8]) -> bool {
         match *self {}
+    }
+
+    fn sha256(_: &[u8]) -> Option<Vec<u8>> {
+        None
     }
 }

@@ -78,6 +78,10 @@ impl Backend for Key {
                 .is_ok(),
         }
     }
+
+    fn sha256(bytes: &[u8]) -> Option<Vec<u8>> {
+        Some(Sha256::digest(bytes).to_vec())
+    }
 }
 
 /// The crate's own bounds, 8192 bits and an exponent of 33, are no narrower than ours.

@@ -2,6 +2,7 @@
 
 mod builder;
 mod cache;
+mod explanation;
 #[cfg(feature = "remote")]
 mod fetching;
 #[cfg(feature = "remote")]
@@ -14,6 +15,7 @@ mod tests;
 
 pub use builder::VerifierBuilder;
 pub use cache::TokenCache;
+pub use explanation::{Check, CheckOutcome, Explanation, PolicyAccount};
 pub use status::{IssuerStatus, KeyState, Status};
 
 use std::fmt;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
 use crate::claims::UnverifiedJwt;
-use crate::clock::Clock;
+use crate::clock::{Clock, Now};
 use crate::error::{BuildError, VerifyError};
 use crate::issuer::Issuer;
 use crate::jws::{CompactJws, KnownHeaders, VerifiedJws};
@@ -30,7 +32,8 @@ use crate::key_set::KeySet;
 use crate::remote::{Fetched, Reason, RemoteKeySet};
 use crate::token::VerifiedToken;
 use cache::VerifiedTokens;
-use trusted::TrustedIssuers;
+use explanation::Witness;
+use trusted::{TrustedIssuer, TrustedIssuers};
 
 /// Verifies access tokens of the issuers it was built for. Cheap to clone; share one.
 ///
@@ -115,13 +118,7 @@ impl Verifier {
     ///
     /// [`VerifyError`], as for [`verify`](Self::verify).
     pub fn verify_now(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
-        self.evaluate(token, None).map_err(|stop| {
-            #[cfg(feature = "remote")]
-            if let Stop::Wait { keys, reason } = &stop {
-                keys.request_refresh(*reason);
-            }
-            stop.without_waiting()
-        })
+        self.evaluate(token, None).map_err(Stop::asking_to_fetch)
     }
 
     /// How each issuer's keys are doing, in the order configured. Does no I/O and waits for none.
@@ -138,21 +135,36 @@ impl Verifier {
         }
     }
 
-    /// The pipeline, a line a stage. `waited` is what a fetch came to that this call has waited for.
+    /// The verdict. `waited` is what a fetch came to that this call has waited for.
     fn evaluate(&self, token: &str, waited: Waited<'_>) -> Result<VerifiedToken, Stop<'_>> {
         let now = self.0.clock.now();
         if let Some(verified) = self.0.verified.get(token, &self.0.issuers, now) {
             return Ok(verified); // the same bytes as before, and all that can change checked anew
         }
+        let (verified, issuer) = self.judge(token, now, waited, &mut ())?;
+        self.0.verified.insert(token, &verified, issuer);
+        Ok(verified)
+    }
+
+    /// The pipeline, a line a stage. `witness` is nobody, unless the verdict is to be explained.
+    #[inline]
+    fn judge<'v>(
+        &'v self,
+        token: &str,
+        now: Now,
+        waited: Waited<'_>,
+        witness: &mut impl Witness<'v>,
+    ) -> Result<(VerifiedToken, &'v TrustedIssuer), Stop<'v>> {
         let jws = CompactJws::parse_with(token, &self.0.headers)?; // limits, syntax, crit: before any crypto or network
         let jwt = UnverifiedJwt::parse(jws)?; // claims are read here and readable nowhere
         let issuer = self.0.issuers.trusted(&jwt.unverified_issuer()?)?; // a foreign token costs no fetch
+        witness.trusts(issuer);
         issuer.allow(jwt.header().algorithm())?; // configuration chooses, the header must agree
         let jwt = issuer.verify(jwt, now, waited)?; // from here on: signed
+        witness.sees_signed(&jwt);
         self.0.headers.learn(token, jwt.jws());
         let verified = issuer.validate(jwt, now)?; // from here on: acceptable, here and now
-        self.0.verified.insert(token, &verified, issuer);
-        Ok(verified)
+        Ok((verified, issuer))
     }
 
     #[cfg(feature = "tower")]
@@ -217,6 +229,15 @@ enum Stop<'v> {
 }
 
 impl Stop<'_> {
+    /// Asks for the fetch that may bring the key, and refuses.
+    fn asking_to_fetch(self) -> VerifyError {
+        #[cfg(feature = "remote")]
+        if let Self::Wait { keys, reason } = &self {
+            keys.request_refresh(*reason);
+        }
+        self.without_waiting()
+    }
+
     fn without_waiting(self) -> VerifyError {
         match self {
             Self::Refused(error) => error,

@@ -99,6 +99,19 @@ impl IssuerStatus {
         }
     }
 
+    /// The published keys.
+    pub(super) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// The keys that are published no more and serve on.
+    pub(super) fn in_grace(&self) -> Option<&KeySet> {
+        #[cfg(feature = "remote")]
+        return Some(&self.in_grace);
+        #[cfg(not(feature = "remote"))]
+        None
+    }
+
     /// The configured issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {

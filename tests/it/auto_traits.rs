@@ -2,8 +2,8 @@
 
 use portcullis::middleware::{MetadataService, ProtectedResource, TokenSource};
 use portcullis::{
-    AuthLayer, BuildError, Facts, FetchError, Forbidden, Issuer, KeySet, Policy, PolicyError,
-    Status, VerifiedToken, Verifier, VerifyError,
+    AuthLayer, BuildError, Explanation, Facts, FetchError, Forbidden, Issuer, KeySet, Policy,
+    PolicyError, Status, VerifiedToken, Verifier, VerifyError,
 };
 
 fn is_shareable<T: Send + Sync + Clone + std::fmt::Debug + 'static>() {}
@@ -13,6 +13,7 @@ fn is_sendable<T: Send>(_: &T) {}
 fn handles_and_errors_are_shareable() {
     is_shareable::<AuthLayer>();
     is_shareable::<BuildError>();
+    is_shareable::<Explanation>();
     is_shareable::<Facts<'static>>();
     is_shareable::<FetchError>();
     is_shareable::<Forbidden>();
@@ -32,6 +33,7 @@ fn handles_and_errors_are_shareable() {
 #[expect(dead_code, reason = "only compiled")]
 fn futures_are_sendable(verifier: &Verifier, token: &VerifiedToken) {
     is_sendable(&verifier.verify(""));
+    is_sendable(&verifier.explain(""));
     is_sendable(&verifier.warm_up());
     is_sendable(&token.expired());
 }

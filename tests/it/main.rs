@@ -16,6 +16,7 @@ mod claims;
 mod configuration;
 mod conformance_driver;
 mod discovery_over_time;
+mod explanation;
 mod failover;
 mod faults_of_the_answer;
 mod faults_of_the_connection;

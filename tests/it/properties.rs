@@ -8,7 +8,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis::testing::{AUDIENCE, TestIssuer, TokenBuilder, VirtualClock};
 use portcullis::{
-    Algorithm, Audience, BearerToken, Issuer, KeySet, Verifier, VerifyError, verify_jws,
+    Algorithm, Audience, BearerToken, Check, CheckOutcome, Issuer, KeySet, TokenType, Verifier,
+    VerifyError, verify_jws,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -296,6 +297,86 @@ async fn the_two_ways_to_ask_agree() {
         Ok(())
     });
     assert!(accepted.get() > 100, "{} accepted", accepted.get());
+}
+
+/// An explanation is of the verdict, names the one check that it is about, and changes nothing of it.
+#[tokio::test]
+async fn an_explanation_has_the_verdict_of_the_pipeline() {
+    let clock = VirtualClock::at_unix(NOW.unsigned_abs());
+    let issuer = TestIssuer::start_with([Algorithm::Es256, Algorithm::EdDsa])
+        .await
+        .unwrap()
+        .with_clock(clock.clone());
+    let build = |issuer| Verifier::builder().issuer(issuer).clock(clock.clone());
+    let strict = fixed(&issuer)
+        .token_type(TokenType::AccessToken)
+        .algorithms([Algorithm::Es256])
+        .max_token_age(Duration::from_secs(50));
+    let offline = [fixed(&issuer), strict].map(|issuer| build(issuer).build().unwrap());
+    let remote = build(discovered(&issuer)).build().unwrap();
+    remote.warm_up().await.unwrap();
+    let times = (
+        prop::sample::select(&["exp", "nbf", "iat"][..]),
+        NOW - 100..NOW + 100,
+    );
+    let times = times.prop_map(|(name, time)| Change::Claim(name, time.into()));
+    let other = Just(Change::Header("alg", "EdDSA".into()));
+    let change = || prop_oneof![8 => change(), 2 => times.clone(), 1 => other.clone()];
+    let token = prop_oneof![
+        change().prop_map(|change| vec![change]),
+        prop::collection::vec(change(), 2..4),
+    ];
+    let failed = std::cell::RefCell::new(std::collections::BTreeSet::new());
+    check(&token, |changes| {
+        let token = changes
+            .iter()
+            .rev()
+            .fold(issuer.token(), |token, change| match change {
+                Change::Header(name, value) => token.header(name, value),
+                Change::NoHeader(name) => token.without_header(name),
+                Change::Claim(name, value) => token.claim(name, value),
+                Change::NoClaim(name) => token.without_claim(name),
+                _ => token,
+            });
+        let token = changed(token, &changes[0]);
+        for verifier in offline.iter().chain([&remote]) {
+            let verdict = verify_now(verifier, &token);
+            let explanation = verifier.explain_now(&token);
+            prop_assert_eq!(
+                reason(&explanation.verdict().map_err(Clone::clone)),
+                verdict
+            );
+            prop_assert_eq!(explanation.is_allowed(), verdict == "accepted");
+            let outcomes: Vec<_> = explanation.checks().iter().map(Check::outcome).collect();
+            let passed = outcomes
+                .iter()
+                .take_while(|&&outcome| outcome == CheckOutcome::Passed);
+            let passed = passed.count();
+            match explanation.failed_check() {
+                None => prop_assert_eq!((passed, verdict), (outcomes.len(), "accepted")),
+                Some(check) => {
+                    prop_assert_eq!(outcomes[passed], CheckOutcome::Failed);
+                    let mut rest = outcomes[passed + 1..].iter();
+                    prop_assert!(rest.all(|&outcome| outcome == CheckOutcome::NotReached));
+                    failed.borrow_mut().insert(check.name());
+                }
+            }
+            let json = serde_json::to_value(&explanation).unwrap();
+            prop_assert_eq!(json["reason"].as_str().unwrap_or("accepted"), verdict);
+            prop_assert_eq!(verify_now(verifier, &token), verdict);
+        }
+        let waiting =
+            pin!(offline[0].explain(&token)).poll(&mut Context::from_waker(Waker::noop()));
+        let Poll::Ready(explanation) = waiting else {
+            return Err(TestCaseError::fail("waits, though all keys are at hand"));
+        };
+        let verdict = reason(&explanation.verdict().map_err(Clone::clone));
+        prop_assert_eq!(verdict, verify(&offline[0], &token));
+        Ok(())
+    });
+    let failed = failed.into_inner();
+    // All but the size.
+    assert_eq!(failed.len(), 20, "{failed:?}");
 }
 
 /// What else is trusted is nothing to an issuer's own tokens: not with the same key ids, not with

@@ -10,8 +10,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use portcullis::testing::{AUDIENCE, ScriptedFetch};
 use portcullis::{
-    Algorithm, Audience, BearerToken, Event, FetchError, FetchErrorKind, FetchResponse, Issuer,
-    KeySet, Observer, VerifiedJws, Verifier, verify_jws,
+    Algorithm, Audience, BearerToken, Event, Explanation, FetchError, FetchErrorKind,
+    FetchResponse, Issuer, KeySet, Observer, Policy, VerifiedJws, Verifier, verify_jws,
 };
 use serde_json::{Value, json};
 use tracing::Level;
@@ -129,6 +129,75 @@ fn shown(answer: &Answer) -> Vec<String> {
     texts
 }
 
+/// All texts that an explanation has.
+fn explained(explanation: &Explanation) -> Vec<String> {
+    fn values(json: &Value, texts: &mut Vec<String>) {
+        match json {
+            Value::String(text) => texts.push(text.clone()),
+            Value::Array(elements) => elements.iter().for_each(|json| values(json, texts)),
+            Value::Object(members) => members.values().for_each(|json| values(json, texts)),
+            _ => {}
+        }
+    }
+    let mut texts = vec![
+        explanation.to_string(),
+        // Escaped once more, as any text is.
+        format!("{explanation:?} {explanation:#?}").replace(r"\\", r"\"),
+    ];
+    values(&serde_json::to_value(explanation).unwrap(), &mut texts);
+    texts
+}
+
+/// What an explanation may show of a token, as it shows it: `alg` and `kid`; and `typ` and registered claims
+/// but `sub`, when the signature is right.
+fn explainable(token: &str, is_signed: bool) -> Vec<String> {
+    let json = |number| -> Value {
+        let part = token.split('.').nth(number).unwrap_or_default();
+        let decoded = BASE64_URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+        serde_json::from_slice(&decoded).unwrap_or_default()
+    };
+    let escaped = |text: &str, is_plain: fn(char) -> bool| -> String {
+        let escape = |character| match is_plain(character) {
+            true => String::from(character),
+            false if matches!(character, '"' | '\\') => format!("\\{character}"),
+            false => character.escape_unicode().to_string(),
+        };
+        text.chars().take(64).map(escape).collect()
+    };
+    let (header, claims) = (json(0), json(1));
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || "-_.~+/=:".contains(character);
+    let unvouched = [&header["alg"], &header["kid"]].into_iter();
+    let mut shown: Vec<_> = unvouched
+        .filter_map(|text| Some(escaped(text.as_str()?, is_plain)))
+        .collect();
+    if is_signed {
+        let mut texts = vec![&header["typ"], &header["kid"]];
+        for name in [
+            "aud",
+            "jti",
+            "client_id",
+            "azp",
+            "scope",
+            "scp",
+            "acr",
+            "amr",
+        ] {
+            texts.push(&claims[name]);
+            texts.extend(claims[name].as_array().into_iter().flatten());
+        }
+        let texts = texts.into_iter().filter_map(Value::as_str);
+        let is_plain = |character| matches!(character, ' '..='~') && !"\"\\".contains(character);
+        for text in texts.flat_map(|text| [text].into_iter().chain(text.split(' '))) {
+            shown.push(escaped(text, is_plain));
+        }
+    }
+    // The longest first: one may be a part of another.
+    shown.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    shown.retain(|text| !text.is_empty());
+    shown
+}
+
 /// Each event of the keys, as its `Debug` shows it.
 #[derive(Clone, Debug, Default)]
 struct Events(Arc<Mutex<Vec<String>>>);
@@ -186,7 +255,8 @@ impl Secrets {
         for piece in text.as_bytes().windows(PIECE) {
             assert!(
                 !self.pieces.contains(piece),
-                "{what}: a piece of the token is in {text:?}"
+                "{what}: {:?}, a piece of the token, is in {text:?}",
+                String::from_utf8_lossy(piece)
             );
         }
         for secret in &self.texts {
@@ -199,6 +269,64 @@ impl Secrets {
             "{what}: a control character is in {text:?}"
         );
     }
+}
+
+/// An explanation shows more than a log does, to people who asked. Of a token that nobody vouches for that is what
+/// its header says of algorithm and key.
+#[tokio::test]
+async fn nothing_but_registered_and_signed_claims_is_explained() {
+    let target = Target::shared();
+    let network = ScriptedFetch::new();
+    network.answer(KEYS, Ok(FetchResponse::document(target.issuer.jwks())));
+    let build = || {
+        let issuer = Issuer::jwks_uri(target.issuer.issuer(), KEYS, Audience::of(AUDIENCE));
+        let builder = Verifier::builder().issuer(issuer).fetch(network.clone());
+        builder.clock(target.clock.clone()).build().unwrap()
+    };
+    let (well, ill) = (build(), build());
+    well.warm_up().await.unwrap();
+    network.answer(KEYS, Err(FetchError::new(FetchErrorKind::Connection)));
+    let keys = KeySet::from_json(target.issuer.jwks().as_bytes()).unwrap();
+    let policy = Policy::scope("a").and(Policy::claim("tenant").equals("b"));
+    let (mut longest, mut signed) = (0, 0);
+    for case in [cases(target), marked(target)].concat() {
+        let (secrets, what) = (Secrets::of(&case.token), &case.what);
+        let offline = target.verifier.explain_now(&case.token);
+        let verdict = offline.verdict().map_err(Clone::clone);
+        assert_eq!(reason(&verdict), case.reason, "{what}");
+        let is_signed = verify_jws(&case.token, &keys, Algorithm::ALL).is_ok();
+        for explanation in [
+            offline,
+            well.explain(&case.token).await,
+            well.explain_now(&case.token),
+            ill.explain(&case.token).await,
+            ill.explain_now(&case.token),
+        ] {
+            let json = serde_json::to_value(&explanation).unwrap();
+            let shows_claims = !json["claims"].is_null();
+            assert!(is_signed || !shows_claims, "{what}: {explanation}");
+            signed += usize::from(shows_claims);
+            let shown = explainable(&case.token, shows_claims);
+            let published = json["keys"]["published"].as_array().into_iter().flatten();
+            let published: Vec<_> = published.filter_map(|key| key["kid"].as_str()).collect();
+            for text in explained(&explanation.with_policy(&policy)) {
+                longest = longest.max(text.len());
+                let mut rest = text
+                    .replace(target.issuer.issuer(), "")
+                    .replace(AUDIENCE, "");
+                for shown in shown
+                    .iter()
+                    .map(|text| &**text)
+                    .chain(published.iter().copied())
+                {
+                    rest = rest.replace(shown, "");
+                }
+                secrets.are_not_in(what, &rest);
+            }
+        }
+    }
+    println!("{signed} explanations with claims, the longest of {longest} bytes");
+    assert!(signed > 100 && longest < 64 << 10);
 }
 
 #[tokio::test]
