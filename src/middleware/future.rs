@@ -16,6 +16,7 @@ use super::grpc::is_grpc;
 use super::layer::Gate;
 use super::rejection::{Cause, Rejection};
 use crate::error::VerifyError;
+use crate::telemetry;
 use crate::token::VerifiedToken;
 
 pin_project! {
@@ -90,6 +91,7 @@ where
     ) -> Self {
         match verdict {
             Ok(token) => {
+                telemetry::admitted(token.as_ref());
                 gate.sources.hide(request.headers_mut());
                 let ending = token
                     .as_ref()
@@ -103,9 +105,9 @@ where
             }
             Err(cause) => {
                 let grpc = is_grpc(request.method(), request.version(), request.headers());
-                Self::Refused {
-                    rejection: Rejection::new(cause, grpc, Arc::clone(&gate.responder)),
-                }
+                let rejection = Rejection::new(cause, grpc, Arc::clone(&gate.responder));
+                telemetry::not_admitted(rejection.error());
+                Self::Refused { rejection }
             }
         }
     }

@@ -14,6 +14,7 @@ mod build_errors;
 mod cancellation;
 mod claims;
 mod conformance_driver;
+mod counted;
 mod discovery_over_time;
 mod failover;
 mod faults_of_the_answer;
