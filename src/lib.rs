@@ -165,6 +165,7 @@ mod expiry;
 mod event;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+pub mod telemetry;
 mod error;
 // The edge.
 mod bearer;

@@ -1,8 +1,11 @@
-//! What of the keys is counted and measured, for whatever recorder of the `metrics` facade the
-//! service has installed.
+//! What is counted and measured, for whatever recorder of the `metrics` facade the service has installed.
 //!
 //! | name | kind | labels | what |
 //! |---|---|---|---|
+//! | `portcullis_verifications_total` | counter | `outcome`, `reason`, `issuer` | tokens judged, each call of a verifier once |
+//! | `portcullis_verification_duration_seconds` | histogram | `outcome`, `path` | how long that took, where there was work to do |
+//! | `portcullis_rejections_total` | counter | `reason`, `status` | requests refused, whatever for, by layers, extractors and handlers |
+//! | `portcullis_policy_decisions_total` | counter | `policy`, `outcome`, `reason` | policies checked, by layers, extractors and [`policy_decision`](crate::telemetry::policy_decision) |
 //! | `portcullis_key_refreshes_total` | counter | `issuer`, `outcome` | fetches that ended: `success`, `failover` or `failure` |
 //! | `portcullis_key_refresh_duration_seconds` | histogram | `issuer`, `outcome` | how long each took |
 //! | `portcullis_keys` | gauge | `issuer`, `state` | keys in use: `published` or `in_grace`; set by each successful fetch |
@@ -15,14 +18,48 @@
 //!
 //! Names and labels are part of the crate's semantic versioning. `issuer` is a configured one; nothing
 //! comes from a token. The age does not move by itself: call `status()` in the readiness probe, or
-//! when metrics are read.
+//! when metrics are read. `docs/operations.md` in the repository says what to look at, and what to do when.
+//!
+//! # Labels
+//!
+//! | label | values |
+//! |---|---|
+//! | `outcome` of a verification | `accepted`; `refused`, which is the token's fault; `unavailable`, which is not: keys are what is missing |
+//! | `reason` | `ok`, or the stable code of [`VerifyError::reason`], [`Rejection::reason`](crate::Rejection::reason) or [`Forbidden::reason`] |
+//! | `issuer` | a configured one that the token names, or `unknown` |
+//! | `path` | `verified`: everything was checked with keys at hand; `waited`: for a fetch, too |
+//! | `status` | of HTTP, as in the [table of refusals](crate::middleware); that of gRPC calls too, whose responses are a 200 |
+//! | `outcome` of a decision | `allowed`; `denied`; `fault`: denied, as it cannot be told |
+//! | `policy` | what [`Policy::named`] gave it, or `unnamed`; `other` for names beyond 256 |
+//!
+//! # Which counter for what
+//!
+//! The first counts what verifiers said, with or without a layer; the second what clients were told, also
+//! where there was no token to judge; the third what policies said. A request whose token has expired is in
+//! the first two, one that a policy refuses in all three: never add them up. A call that is dropped while
+//! it waits for keys was told nothing, and is counted nowhere.
+//!
+//! # What it costs
+//!
+//! Without a recorder next to nothing. With one a remembered token costs two counters of the recorder's and no
+//! allocation of ours. It is not timed: reading the clock and keeping a sample would cost more than what
+//! they measure.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use metrics::{counter, gauge, histogram};
+use arc_swap::ArcSwap;
+use metrics::{
+    IntoF64, Key, Label, Level, Metadata, Recorder, SharedString, Unit, counter, describe_counter,
+    describe_gauge, describe_histogram, gauge, histogram, with_recorder,
+};
 
+use crate::clock::Clock;
+use crate::error::VerifyError;
 use crate::event::Event;
+use crate::policy::{Forbidden, Policy};
 
 pub(crate) fn record(event: &Event<'_>) {
     match *event {
@@ -83,14 +120,6 @@ fn guarded(record: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(record));
 }
 
-/// A token was looked up among those verified before.
-pub(crate) fn token_cache(hit: bool) {
-    guarded(|| match hit {
-        true => counter!("portcullis_token_cache_hits_total").increment(1),
-        false => counter!("portcullis_token_cache_misses_total").increment(1),
-    });
-}
-
 /// A token was dropped from those verified before.
 pub(crate) fn token_evicted(cause: moka::notification::RemovalCause) {
     if cause == moka::notification::RemovalCause::Size {
@@ -113,6 +142,279 @@ fn age(issuer: String, age: Duration) {
 fn number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
+
+/// Tells the recorder what each metric is, for exporters that show it. Optional: call it once, after the
+/// recorder was installed.
+pub fn describe() {
+    guarded(|| {
+        describe_counter!(VERIFICATIONS, "Access tokens judged");
+        describe_histogram!(
+            DURATION,
+            Unit::Seconds,
+            "Time it took to judge an access token that was not remembered"
+        );
+        describe_counter!(REJECTIONS, "Requests refused, whatever for");
+        describe_counter!(DECISIONS, "Policies checked");
+        describe_counter!(
+            "portcullis_key_refreshes_total",
+            "Fetches of an issuer's keys that ended"
+        );
+        describe_histogram!(
+            "portcullis_key_refresh_duration_seconds",
+            Unit::Seconds,
+            "Time a fetch of keys took"
+        );
+        describe_gauge!("portcullis_keys", "Keys of an issuer in use");
+        describe_gauge!(
+            "portcullis_key_age_seconds",
+            Unit::Seconds,
+            "Age of an issuer's keys when last looked at"
+        );
+        describe_counter!(
+            "portcullis_unknown_key_refusals_total",
+            "Tokens refused because their key is not published"
+        );
+        describe_counter!(
+            "portcullis_token_cache_hits_total",
+            "Tokens accepted without a signature check"
+        );
+        describe_counter!(
+            "portcullis_token_cache_misses_total",
+            "Tokens that were not among those remembered"
+        );
+        describe_counter!(
+            "portcullis_token_cache_evictions_total",
+            "Tokens forgotten because the cache was full"
+        );
+        describe_gauge!(
+            "portcullis_key_waiters",
+            "Requests that wait for a fetch of keys"
+        );
+    });
+}
+
+/// A key whose labels are known when the program is compiled: it costs nothing to make.
+macro_rules! key {
+    ($name:expr, $($label:literal => $value:literal),+) => {{
+        static LABELS: [Label; [$($label),+].len()] = [$(Label::from_static_parts($label, $value)),+];
+        static KEY: Key = Key::from_static_parts($name, &LABELS);
+        &KEY
+    }};
+}
+
+/// One call of a verifier, as it ended.
+pub(crate) struct Verification<'a> {
+    /// `None` if it did not come to that, or it is not a configured one.
+    pub(crate) issuer: Option<&'a CountedIssuer>,
+    pub(crate) error: Option<&'a VerifyError>,
+    /// Whether it was among the tokens that are remembered, where there are any.
+    pub(crate) remembered: Option<bool>,
+    pub(crate) passage: Passage,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) started: Option<Duration>,
+}
+
+/// How a token came through.
+#[derive(Clone, Copy)]
+pub(crate) enum Passage {
+    Remembered,
+    Verified,
+    Waited,
+}
+
+/// What an issuer's tokens are counted with.
+pub(crate) struct CountedIssuer {
+    name: Arc<str>,
+    /// Made once: most tokens are counted here.
+    accepted: Key,
+}
+
+impl CountedIssuer {
+    pub(crate) fn new(name: Arc<str>) -> Self {
+        let accepted = Self::key(&name, "accepted", OK);
+        Self { name, accepted }
+    }
+
+    fn key(name: &Arc<str>, outcome: &'static str, reason: &'static str) -> Key {
+        let issuer = SharedString::from_shared(Arc::clone(name));
+        let labels = vec![
+            Label::from_static_parts("outcome", outcome),
+            Label::from_static_parts("reason", reason),
+            Label::new("issuer", issuer),
+        ];
+        Key::from_parts(VERIFICATIONS, labels)
+    }
+}
+
+/// A call of a verifier has ended.
+pub(crate) fn verification(verification: &Verification<'_>) {
+    guarded(|| {
+        with_recorder(|recorder| {
+            match verification.remembered {
+                Some(true) => increment(recorder, &CACHE_HITS),
+                Some(false) => increment(recorder, &CACHE_MISSES),
+                None => {}
+            }
+            judged(recorder, verification.issuer, verification.error);
+            timed(recorder, verification);
+        });
+    });
+}
+
+fn judged(recorder: &dyn Recorder, issuer: Option<&CountedIssuer>, error: Option<&VerifyError>) {
+    let (outcome, reason) = match (issuer, error) {
+        (Some(issuer), None) => return increment(recorder, &issuer.accepted),
+        (None, None) => ("accepted", OK),
+        (_, Some(error)) if error.is_unavailable() => ("unavailable", error.reason()),
+        (_, Some(error)) => ("refused", error.reason()),
+    };
+    match issuer {
+        Some(issuer) => increment(recorder, &CountedIssuer::key(&issuer.name, outcome, reason)),
+        None => match of_no_issuer(reason) {
+            Some(key) => increment(recorder, key),
+            None => increment(
+                recorder,
+                &CountedIssuer::key(&UNKNOWN.into(), outcome, reason),
+            ),
+        },
+    }
+}
+
+/// What is refused before its issuer is known is what anybody can send at no cost: it takes no memory.
+fn of_no_issuer(reason: &str) -> Option<&'static Key> {
+    macro_rules! refused {
+        ($($reason:literal)+) => {
+            match reason {
+                $($reason => Some(key!(
+                    VERIFICATIONS,
+                    "outcome" => "refused", "reason" => $reason, "issuer" => "unknown"
+                )),)+
+                _ => None,
+            }
+        };
+    }
+    refused!("malformed" "too_large" "unsupported_algorithm" "unsupported_critical" "wrong_type"
+        "missing_claim" "invalid_claim" "untrusted_issuer")
+}
+
+fn timed(recorder: &dyn Recorder, verification: &Verification<'_>) {
+    let Some(started) = verification.started else {
+        return;
+    };
+    macro_rules! keys {
+        ($outcome:literal) => {
+            match verification.passage {
+                Passage::Remembered => return,
+                Passage::Verified => {
+                    key!(DURATION, "outcome" => $outcome, "path" => "verified")
+                }
+                Passage::Waited => key!(DURATION, "outcome" => $outcome, "path" => "waited"),
+            }
+        };
+    }
+    let key = match verification.error {
+        None => keys!("accepted"),
+        Some(error) if error.is_unavailable() => keys!("unavailable"),
+        Some(_) => keys!("refused"),
+    };
+    let clock = verification.clock;
+    recorder
+        .register_histogram(key, &METADATA)
+        .record(Since { clock, started });
+}
+
+/// The time since then, which is read only where somebody wants to know.
+struct Since<'a> {
+    clock: &'a dyn Clock,
+    started: Duration,
+}
+
+impl IntoF64 for Since<'_> {
+    fn into_f64(self) -> f64 {
+        let now = self.clock.now().monotonic;
+        now.saturating_sub(self.started).as_secs_f64()
+    }
+}
+
+/// A request was refused.
+#[cfg(feature = "tower")]
+pub(crate) fn rejection(reason: &'static str, status: u16) {
+    guarded(|| {
+        counter!(REJECTIONS, "reason" => reason, "status" => status.to_string()).increment(1);
+    });
+}
+
+/// A policy was checked.
+pub(crate) fn policy_decision(policy: &Policy, refusal: Option<&Forbidden>) {
+    static POLICIES: LazyLock<CountedPolicies> = LazyLock::new(CountedPolicies::default);
+    guarded(|| POLICIES.decided(policy.name().unwrap_or(UNNAMED), refusal));
+}
+
+/// The policies that were counted, by name, each with the key of what it allowed. There are few, and each
+/// is new once.
+#[derive(Default)]
+struct CountedPolicies(ArcSwap<HashMap<&'static str, Key>>);
+
+impl CountedPolicies {
+    fn decided(&self, policy: &'static str, refusal: Option<&Forbidden>) {
+        let mut known = self.0.load();
+        if !known.contains_key(policy) && known.len() < MAX_POLICIES {
+            self.0.rcu(|known| {
+                let mut known = HashMap::clone(known);
+                known.insert(policy, Self::key(policy, "allowed", OK));
+                known
+            });
+            known = self.0.load();
+        }
+        let counted = known.get_key_value(policy);
+        let key = match (counted, refusal) {
+            (Some((_, allowed)), None) => {
+                return with_recorder(|recorder| increment(recorder, allowed));
+            }
+            (_, Some(refusal)) => {
+                let policy = counted.map_or(OTHER, |(policy, _)| policy);
+                let outcome = if refusal.is_fault() {
+                    "fault"
+                } else {
+                    "denied"
+                };
+                Self::key(policy, outcome, refusal.reason())
+            }
+            (None, None) => Self::key(OTHER, "allowed", OK),
+        };
+        with_recorder(|recorder| increment(recorder, &key));
+    }
+
+    fn key(policy: &'static str, outcome: &'static str, reason: &'static str) -> Key {
+        let labels = vec![
+            Label::from_static_parts("policy", policy),
+            Label::from_static_parts("outcome", outcome),
+            Label::from_static_parts("reason", reason),
+        ];
+        Key::from_parts(DECISIONS, labels)
+    }
+}
+
+fn increment(recorder: &dyn Recorder, key: &Key) {
+    recorder.register_counter(key, &METADATA).increment(1);
+}
+
+const VERIFICATIONS: &str = "portcullis_verifications_total";
+const DURATION: &str = "portcullis_verification_duration_seconds";
+const REJECTIONS: &str = "portcullis_rejections_total";
+const DECISIONS: &str = "portcullis_policy_decisions_total";
+static CACHE_HITS: Key = Key::from_static_name("portcullis_token_cache_hits_total");
+static CACHE_MISSES: Key = Key::from_static_name("portcullis_token_cache_misses_total");
+static METADATA: Metadata<'static> =
+    Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+
+/// The reason of what is not refused.
+const OK: &str = "ok";
+const UNKNOWN: &str = "unknown";
+const UNNAMED: &str = "unnamed";
+const OTHER: &str = "other";
+/// More than a service has policies: names that are made up as it runs must not fill its memory.
+const MAX_POLICIES: usize = 256;
 
 #[cfg(test)]
 mod tests {

@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 /// For texts that anybody may have sent.
 ///
 /// Escaping keeps control bytes, terminal sequences and bidirectional overrides out of logs.
+#[derive(Clone)]
 pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 /// Shows a text that nobody vouches for where it will be pasted elsewhere: in quotes, and with all escaped

@@ -35,7 +35,8 @@ impl BuildError {
             | Self::InvalidSetting { .. }
             | Self::NoCryptoBackend
             | Self::HttpClient { .. }
-            | Self::InConfig { .. } => None,
+            | Self::InConfig { .. }
+            | Self::UnusablePolicy { .. } => None,
         };
         let table = match &self {
             Self::KeyRefreshOutOfBounds { .. } => ".key_refresh",

@@ -16,6 +16,7 @@ use super::grpc::is_grpc;
 use super::layer::Gate;
 use super::rejection::Rejection;
 use crate::error::VerifyError;
+use crate::telemetry;
 use crate::token::VerifiedToken;
 
 pin_project! {
@@ -109,6 +110,7 @@ where
         });
         match verdict {
             Ok(token) => {
+                telemetry::admitted(token.as_ref());
                 gate.sources.hide(request.headers_mut());
                 let ending = token
                     .as_ref()
@@ -122,9 +124,9 @@ where
             }
             Err(cause) => {
                 let grpc = is_grpc(request.method(), request.version(), request.headers());
-                Self::Refused {
-                    rejection: Rejection::new(cause, grpc, Arc::clone(&gate.responder)),
-                }
+                let rejection = Rejection::new(cause, grpc, Arc::clone(&gate.responder));
+                telemetry::not_admitted(rejection.error());
+                Self::Refused { rejection }
             }
         }
     }

@@ -37,7 +37,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// Every refusal is made here, once, so that it is logged once.
+    /// Every refusal is made here, once, so that it is logged and counted once.
     pub(super) fn new(cause: Cause, grpc: bool, responder: Arc<Responder>) -> Self {
         let rejection = Self {
             cause,
@@ -45,6 +45,7 @@ impl Rejection {
             responder,
         };
         let (reason, status) = (rejection.reason(), rejection.status().as_u16());
+        crate::telemetry::rejected(reason, status);
         match &rejection.cause {
             Cause::LayerMissing | Cause::UnnamedIssuer(_) => {
                 tracing::error!(target: LOG_TARGET, reason, status, grpc, "{rejection}")

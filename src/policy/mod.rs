@@ -114,7 +114,7 @@ use problem::Problem;
 /// ```
 #[derive(Clone)]
 #[must_use = "a policy does nothing until a token is checked against it"]
-pub struct Policy(Arc<Inner>);
+pub struct Policy(Arc<Inner>, Option<&'static str>);
 
 struct Inner {
     node: Node,
@@ -192,6 +192,31 @@ impl Policy {
     /// [`Forbidden::is_hidden`].
     pub fn hidden(self) -> Self {
         Self::from_node(Node::Hidden(self))
+    }
+
+    /// This, by a name that metrics and spans know it by: `portcullis_policy_decisions_total{policy}` and
+    /// `portcullis.policy`. Without one it is `unnamed`. It changes nothing else, is not printed, and not
+    /// written to configuration; what is made of a named policy has no name of its own.
+    ///
+    /// The name is part of the program, as each one is a time series that is kept for ever.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use portcullis::Policy;
+    ///
+    /// let refund = Policy::scope("orders:write").and(Policy::role("admin")).named("refund");
+    /// assert_eq!(refund.name(), Some("refund"));
+    /// assert_eq!(refund.and(Policy::client("console")).name(), None);
+    /// ```
+    pub fn named(self, name: &'static str) -> Self {
+        Self(self.0, Some(name))
+    }
+
+    /// The name that [`named`](Self::named) gave it.
+    #[must_use]
+    pub const fn name(&self) -> Option<&'static str> {
+        self.1
     }
 
     /// Checks that the policy can be used.
@@ -290,12 +315,13 @@ impl Policy {
         let too_large = (size > MAX_PARTS).then_some(Problem::TooLarge(MAX_PARTS));
         if let Some(problem) = too_deep.or(too_large) {
             // Its parts are let go of: it is too much to walk through, were it to drop it.
-            return Self(Arc::new(Inner {
+            let inner = Inner {
                 node: Node::All([].into()),
                 problem: Some(PolicyError::new("all of it", problem)),
                 depth: 1,
                 parts: 1,
-            }));
+            };
+            return Self(Arc::new(inner), None);
         }
         let problem = match &node {
             Node::Atom(atom) => atom
@@ -309,12 +335,13 @@ impl Policy {
             }
             _ => parts.iter().find_map(|part| part.0.problem.clone()),
         };
-        Self(Arc::new(Inner {
+        let inner = Inner {
             node,
             problem,
             depth,
             parts: size,
-        }))
+        };
+        Self(Arc::new(inner), None)
     }
 }
 

@@ -191,6 +191,8 @@ impl VerifierBuilder {
                 place: issuers.len(),
                 keys,
                 algorithms: issuer.algorithms,
+                #[cfg(feature = "metrics")]
+                counted: crate::metrics::CountedIssuer::new(Arc::clone(&issuer.name)),
                 validation: Validation {
                     issuer: issuer.name,
                     audience: issuer.audience,

@@ -12,6 +12,8 @@ use foldhash::fast::RandomState;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
+use super::account::Account;
+use super::explanation::Witness as _;
 use super::trusted::{TrustedIssuer, TrustedIssuers};
 use crate::clock::Now;
 use crate::jws::MAX_TOKEN_BYTES;
@@ -171,11 +173,12 @@ impl VerifiedTokens {
 
     /// What was verified before and would be now.
     #[inline]
-    pub(super) fn get(
+    pub(super) fn get<'v>(
         &self,
         token: &str,
-        issuers: &TrustedIssuers,
+        issuers: &'v TrustedIssuers,
         now: Now,
+        account: &mut Account<'v>,
     ) -> Option<VerifiedToken> {
         let Tokens { cache, .. } = self.0.as_ref()?;
         if token.len() > MAX_TOKEN_BYTES {
@@ -187,10 +190,10 @@ impl VerifiedTokens {
                 return None;
             }
             entry.token.verified_again(now.wall);
+            account.trusts(issuer);
             Some(entry.token)
         });
-        #[cfg(feature = "metrics")]
-        crate::metrics::token_cache(hit.is_some());
+        account.looked_up(hit.is_some());
         hit
     }
 

@@ -1,5 +1,6 @@
 //! The crossing: a token meets its issuer's keys.
 
+mod account;
 mod builder;
 mod cache;
 mod explanation;
@@ -31,6 +32,7 @@ use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::{Fetched, Reason, RemoteKeySet};
 use crate::token::VerifiedToken;
+use account::Account;
 use cache::VerifiedTokens;
 use explanation::Witness;
 use trusted::{TrustedIssuer, TrustedIssuers};
@@ -95,16 +97,20 @@ impl Verifier {
     ///
     /// Cancel safe. A fetch goes on in a task of its own and serves the next caller.
     pub async fn verify(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
-        match self.evaluate(token, None) {
+        let mut account = Account::default();
+        let verdict = match self.evaluate(token, None, &mut account) {
             Ok(token) => Ok(token),
             Err(Stop::Refused(error)) => Err(error),
             #[cfg(feature = "remote")]
             Err(Stop::Wait { keys, reason }) => {
+                account.wait();
                 let fetched = keys.fetched(reason).await;
-                self.evaluate(token, Some(&fetched))
+                self.evaluate(token, Some(&fetched), &mut account)
                     .map_err(Stop::without_waiting)
             }
-        }
+        };
+        account.close(&*self.0.clock, &verdict);
+        verdict
     }
 
     /// Verifies a token with the keys at hand. Never waits, needs no runtime, and does not panic
@@ -118,7 +124,12 @@ impl Verifier {
     ///
     /// [`VerifyError`], as for [`verify`](Self::verify).
     pub fn verify_now(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
-        self.evaluate(token, None).map_err(Stop::asking_to_fetch)
+        let mut account = Account::default();
+        let verdict = self
+            .evaluate(token, None, &mut account)
+            .map_err(Stop::asking_to_fetch);
+        account.close(&*self.0.clock, &verdict);
+        verdict
     }
 
     /// How each issuer's keys are doing, in the order configured. Does no I/O and waits for none.
@@ -136,17 +147,24 @@ impl Verifier {
     }
 
     /// The verdict. `waited` is what a fetch came to that this call has waited for.
-    fn evaluate(&self, token: &str, waited: Waited<'_>) -> Result<VerifiedToken, Stop<'_>> {
+    fn evaluate<'v>(
+        &'v self,
+        token: &str,
+        waited: Waited<'_>,
+        account: &mut Account<'v>,
+    ) -> Result<VerifiedToken, Stop<'v>> {
         let now = self.0.clock.now();
-        if let Some(verified) = self.0.verified.get(token, &self.0.issuers, now) {
+        account.begin(now);
+        let known = self.0.verified.get(token, &self.0.issuers, now, account);
+        if let Some(verified) = known {
             return Ok(verified); // the same bytes as before, and all that can change checked anew
         }
-        let (verified, issuer) = self.judge(token, now, waited, &mut ())?;
+        let (verified, issuer) = self.judge(token, now, waited, account)?;
         self.0.verified.insert(token, &verified, issuer);
         Ok(verified)
     }
 
-    /// The pipeline, a line a stage. `witness` is nobody, unless the verdict is to be explained.
+    /// The pipeline, a line a stage. `witness` looks on, for metrics or an explanation.
     #[inline]
     fn judge<'v>(
         &'v self,
@@ -175,12 +193,15 @@ impl Verifier {
     /// What can be said of a token without waiting, for callers that must not await on their hot path.
     #[cfg(feature = "tower")]
     pub(crate) fn attempt(&self, token: &str) -> Attempt {
-        match self.evaluate(token, None) {
-            Ok(token) => Attempt::Done(Ok(token)),
-            Err(Stop::Refused(error)) => Attempt::Done(Err(error)),
+        let mut account = Account::default();
+        let verdict = match self.evaluate(token, None, &mut account) {
+            Ok(token) => Ok(token),
+            Err(Stop::Refused(error)) => Err(error),
             #[cfg(feature = "remote")]
-            Err(Stop::Wait { .. }) => Attempt::Wait,
-        }
+            Err(Stop::Wait { .. }) => return Attempt::Wait, // `verify` takes account of it
+        };
+        account.close(&*self.0.clock, &verdict);
+        Attempt::Done(verdict)
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct TrustedIssuer {
     pub(super) algorithms: Vec<Algorithm>,
     pub(super) keys: IssuerKeys,
     pub(super) validation: Validation,
+    #[cfg(feature = "metrics")]
+    pub(super) counted: crate::metrics::CountedIssuer,
 }
 
 /// Where an issuer's keys are.

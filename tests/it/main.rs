@@ -15,6 +15,7 @@ mod cancellation;
 mod claims;
 mod configuration;
 mod conformance_driver;
+mod counted;
 mod discovery_over_time;
 mod explanation;
 mod failover;

@@ -3,21 +3,13 @@
 use super::super::trusted::TrustedIssuer;
 use crate::claims::VerifiedJwt;
 
-/// Who looks on while a token is judged, and changes nothing of it. `()` looks away, at no cost.
+/// Who looks on while a token is judged, and changes nothing of it.
 pub(in crate::verifier) trait Witness<'v> {
     /// The token says it is of this issuer.
     fn trusts(&mut self, issuer: &'v TrustedIssuer);
 
     /// The signature is right.
     fn sees_signed(&mut self, jwt: &VerifiedJwt);
-}
-
-impl<'v> Witness<'v> for () {
-    #[inline]
-    fn trusts(&mut self, _: &'v TrustedIssuer) {}
-
-    #[inline]
-    fn sees_signed(&mut self, _: &VerifiedJwt) {}
 }
 
 /// All that was seen.
