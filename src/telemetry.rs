@@ -4,7 +4,7 @@
 //!
 //! | field | values | when |
 //! |---|---|---|
-//! | `portcullis.outcome` | `accepted`, `anonymous`, `refused` or `unavailable` | the layer is done with the token |
+//! | `portcullis.outcome` | `accepted`, `anonymous`, `refused` or `unavailable`: the token, whatever policies say | the layer is done with the token |
 //! | `portcullis.issuer` | the configured issuer of an accepted token | the same |
 //! | `portcullis.client` | its `client_id`, or `azp`: escaped, at most 64 characters | the same |
 //! | `portcullis.policy` | [`Policy::named`], or `unnamed` | a policy was checked; the last one stays |
@@ -89,7 +89,7 @@ pub fn policy_decision<T>(policy: &Policy, decision: &Result<T, Forbidden>) {
     });
 }
 
-/// The layer lets a request in.
+/// The layer knows who calls.
 #[cfg(feature = "tower")]
 pub(crate) fn admitted(token: Option<&VerifiedToken>) {
     record(|span| {
@@ -105,7 +105,7 @@ pub(crate) fn admitted(token: Option<&VerifiedToken>) {
     });
 }
 
-/// The layer does not, because of the token or for want of one.
+/// The layer does not know, because of the token or for want of one.
 #[cfg(feature = "tower")]
 pub(crate) fn not_admitted(error: Option<&VerifyError>) {
     let outcome = match error {

@@ -7,6 +7,7 @@ use super::extension::Admission;
 use super::grpc::is_grpc;
 use super::rejection::Rejection;
 use crate::policy::{Facts, Forbidden, Guarded, Policy, Resource};
+use crate::telemetry;
 use crate::token::VerifiedToken;
 
 /// Who calls: the token of a request that an [`AuthLayer`](super::AuthLayer) has let through, to ask
@@ -134,6 +135,7 @@ impl Caller {
     ) -> Result<T, Rejection> {
         self.issuer_is_named(policy)?;
         let authorized = object.authorize(policy, &self.token);
+        telemetry::policy_decision(policy, &authorized);
         authorized.map_err(|forbidden| self.refuse(forbidden))
     }
 
@@ -156,6 +158,7 @@ impl Caller {
             None => policy.check(&self.token),
             Some(facts) => policy.check_on(&self.token, facts),
         };
+        telemetry::policy_decision(policy, &decision);
         decision.map_err(|forbidden| self.refuse(forbidden))
     }
 

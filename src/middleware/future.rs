@@ -104,13 +104,17 @@ where
         mut request: Request<B>,
         verdict: Result<Option<VerifiedToken>, Cause>,
     ) -> Self {
+        match &verdict {
+            Ok(token) => telemetry::admitted(token.as_ref()),
+            Err(Cause::Token(error)) => telemetry::not_admitted(Some(error)),
+            Err(_) => telemetry::not_admitted(None),
+        }
         let verdict = verdict.and_then(|token| {
             gate.check(request.extensions_mut(), token.as_ref())?;
             Ok(token)
         });
         match verdict {
             Ok(token) => {
-                telemetry::admitted(token.as_ref());
                 gate.sources.hide(request.headers_mut());
                 let ending = token
                     .as_ref()
@@ -124,9 +128,9 @@ where
             }
             Err(cause) => {
                 let grpc = is_grpc(request.method(), request.version(), request.headers());
-                let rejection = Rejection::new(cause, grpc, Arc::clone(&gate.responder));
-                telemetry::not_admitted(rejection.error());
-                Self::Refused { rejection }
+                Self::Refused {
+                    rejection: Rejection::new(cause, grpc, Arc::clone(&gate.responder)),
+                }
             }
         }
     }

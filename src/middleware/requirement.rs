@@ -7,6 +7,7 @@ use http::Extensions;
 use super::cause::Cause;
 use crate::error::BuildError;
 use crate::policy::{Facts, Policy};
+use crate::telemetry;
 use crate::token::VerifiedToken;
 
 /// A policy that can be asked where it stands.
@@ -74,6 +75,7 @@ impl Requirement {
                 self.policy.check_on(token, &facts_of_path(&parameters))
             }
         };
+        telemetry::policy_decision(&self.policy, &decision);
         decision.map_err(Cause::Forbidden)
     }
 
