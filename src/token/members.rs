@@ -13,7 +13,7 @@ use crate::json::{Kind, Name};
 
 /// The members of a token's claims by name. A value is parsed when it is first asked for, so that a
 /// token costs what the policies of a service read of it.
-pub(crate) struct Members(Box<[TopLevel]>);
+pub(crate) struct Members(Option<Box<[TopLevel]>>);
 
 struct TopLevel {
     name: Text,
@@ -45,11 +45,14 @@ pub(crate) struct Member {
     pub(crate) value: Value,
 }
 
+/// What no part of a policy holds for, nor the opposite of one.
+const UNREADABLE: Value = Value::Null;
+
 impl Members {
     /// Reads the claims of an accepted token: an object, each of its members once.
     pub(super) fn read(payload: &str) -> Self {
-        let members = object(payload).unwrap_or_default().into_iter();
-        let members = members.map(|(name, json)| {
+        let members = object(payload).ok().map(Vec::into_iter);
+        let top_level = |(name, json): (Cow<'_, str>, &RawValue)| {
             let json = json.get();
             let start = json.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
             TopLevel {
@@ -57,17 +60,22 @@ impl Members {
                 place: start..start.wrapping_add(json.len()),
                 value: OnceLock::new(),
             }
-        });
-        Self(members.collect())
+        };
+        Self(members.map(|members| members.map(top_level).collect()))
     }
 
     /// The member of this name; `payload` must be the one it was read from.
     pub(crate) fn get(&self, name: &str, payload: &str) -> Option<&Value> {
-        let mut members = self.0.iter();
-        let member = members.find(|member| member.name.get(payload) == name)?;
+        // Not reached, as what is accepted has been read before; were it, nothing of it may pass for absent.
+        let Some(members) = &self.0 else {
+            return Some(&UNREADABLE);
+        };
+        let member = members
+            .iter()
+            .find(|member| member.name.get(payload) == name)?;
         let parse = || {
             let json = payload.get(member.place.clone()).unwrap_or_default();
-            serde_json::from_str(json).map_or(Value::Other, |json| Value::parse(json, MAX_DEPTH))
+            serde_json::from_str(json).map_or(UNREADABLE, |json| Value::parse(json, MAX_DEPTH))
         };
         Some(member.value.get_or_init(parse))
     }
@@ -208,6 +216,14 @@ mod tests {
             r#"{"x":1,"\u0078":2}"#,
         ] {
             check(json, &Value::Other);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_absent() {
+        for payload in ["", "[]", r#"{"a":1"#] {
+            let members = Members::read(payload);
+            assert_eq!(members.get("b", payload), Some(&UNREADABLE), "{payload}");
         }
     }
 
