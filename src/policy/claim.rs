@@ -39,7 +39,8 @@ impl ClaimCondition {
         self.test(Test::Contains(value.into()))
     }
 
-    /// The claim is there, whatever it is; `null` is a fault.
+    /// The claim is there, whatever it is; `null` is a fault, and so is what stands around it when that is
+    /// no object.
     pub fn is_present(self) -> Policy {
         self.test(Test::Present)
     }

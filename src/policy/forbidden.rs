@@ -11,7 +11,9 @@ use super::{Node, Policy, PolicyError};
 /// Why a policy refused a token, and what the caller can do about it.
 ///
 /// Where several things are missing it says the one that helps most: a stronger or fresher login, then
-/// scopes, and each only if the policy would then allow. All else is a plain refusal.
+/// scopes, and each only if the policy would then allow, as far as that is known: what is under
+/// [`not`](Policy::not) is taken to stay as it is, and a new login to use the methods of
+/// [`amr`](Policy::amr), which no challenge can name. All else is a plain refusal.
 ///
 /// `Display` is for operators: it names the parts of the policy that did not hold, and a fault with
 /// its reason. It shows nothing of the token.
@@ -126,7 +128,8 @@ impl Forbidden {
         self.0.fault
     }
 
-    /// The scopes that the token still lacks, in the policy's order; none when scopes would not help.
+    /// The scopes that the token still lacks, each once; none when scopes would not help. In the policy's
+    /// order, with those of an `any` after those that there is no choice about.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
         self.0.missing_scopes.iter().map(AsRef::as_ref)
     }

@@ -185,7 +185,7 @@ impl Policy {
     }
 
     /// This, and where it refuses the caller is not to learn that the object is there:
-    /// [`Forbidden::is_hidden`].
+    /// [`Forbidden::is_hidden`]. Under [`not`](Self::not) it hides whenever what is negated refuses.
     pub fn hidden(self) -> Self {
         Self::from_node(Node::Hidden(self))
     }
