@@ -95,6 +95,18 @@ impl fmt::Display for Configured<'_> {
     }
 }
 
+/// Shows a value of the configuration that is no secret in quotes and escaped, to its end: two that differ
+/// do not read alike.
+pub(crate) struct Whole<'a>(pub(crate) &'a str);
+
+impl fmt::Debug for Whole<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        escape(self.0, usize::MAX, f)?;
+        f.write_char('"')
+    }
+}
+
 fn escape(text: &str, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     for character in text.chars().take(most) {
         match character {
@@ -249,6 +261,13 @@ mod tests {
             format!("{:?}", Configured("https://u:p@id.example.com/\n")),
             r#""@id.example.com/\u{a}""#
         );
+    }
+
+    #[test]
+    fn what_is_no_secret_is_shown_whole() {
+        let scope = format!("https://a@api.example.com/{}?b#c", "k".repeat(300));
+        assert_eq!(format!("{:?}", Whole(&scope)), format!("{scope:?}"));
+        assert_eq!(format!("{:?}", Whole("a\n\"")), r#""a\u{a}\"""#);
     }
 
     #[test]

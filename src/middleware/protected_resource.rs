@@ -49,8 +49,9 @@ impl ProtectedResource {
     ///
     /// # Errors
     ///
-    /// [`BuildError::InvalidSetting`] when `resource` is not an `https` URL (`http` for loopback) or has
-    /// a user name, query or fragment; and when an issuer is not a URL either, so that no client could
+    /// [`BuildError::InvalidSetting`] when `resource` is not an `https` URL (`http` for loopback), has
+    /// a user name, query or fragment, or would be another text when a client has normalized it, which
+    /// [RFC 9728 §3.3](https://www.rfc-editor.org/rfc/rfc9728#section-3.3) compares byte for byte; and when an issuer is not a URL either, so that no client could
     /// find it: name its address with
     /// [`with_authorization_servers`](Self::with_authorization_servers).
     pub fn new(resource: &str, verifier: &Verifier) -> Result<Self, BuildError> {
@@ -71,6 +72,11 @@ impl ProtectedResource {
         let address = address("resource", resource)?;
         if resource.contains('?') {
             let problem = "give a URL without query: RFC 9728 section 1.2 advises against one";
+            return Err(invalid("resource", resource, problem));
+        }
+        if !address.is_normal() {
+            let problem = "give it as clients ask for it: the host in lower case, without the default \
+                           port, and without the segments . and .. in its path";
             return Err(invalid("resource", resource, problem));
         }
         for server in authorization_servers {
@@ -284,6 +290,10 @@ mod tests {
                 "http://[::1]/mcp",
                 "http://[::1]/.well-known/oauth-protected-resource/mcp",
             ),
+            (
+                "https://api.example.com:80/V1.0/...",
+                "https://api.example.com:80/.well-known/oauth-protected-resource/V1.0/...",
+            ),
         ] {
             check_address(url, expected);
         }
@@ -310,6 +320,13 @@ mod tests {
             "https://api.example.com/\"",
             "https://api.example.com/\r\nx:",
             "https://b\u{fc}cher.example",
+            "https://API.example.com/mcp",
+            "https://api.example.com:443/mcp",
+            "http://localhost:80",
+            "https://api.example.com/a/../mcp",
+            "https://api.example.com/./mcp",
+            "https://api.example.com/mcp/..",
+            "https://api.example.com/%2E%2e/mcp",
         ] {
             let error = resource(url).unwrap_err();
             assert!(

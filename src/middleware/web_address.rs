@@ -64,4 +64,20 @@ impl<'a> WebAddress<'a> {
         let (origin, path) = text.split_at_checked(end).ok_or(FORM)?;
         Ok(Self { origin, path })
     }
+
+    /// Whether clients that normalize it ([RFC 3986 §6.2](https://www.rfc-editor.org/rfc/rfc3986#section-6.2))
+    /// have the same text.
+    pub(super) fn is_normal(&self) -> bool {
+        let has_default_port = match self.origin.split_once("://") {
+            Some(("http", authority)) => authority.ends_with(":80"),
+            _ => self.origin.ends_with(":443"),
+        };
+        let is_dots = |segment: &str| {
+            let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+            matches!(&*segment, "." | "..")
+        };
+        let path = self.path.split('?').next().unwrap_or_default();
+        let is_lower = !self.origin.bytes().any(|byte| byte.is_ascii_uppercase());
+        is_lower && !has_default_port && !path.split('/').any(is_dots)
+    }
 }

@@ -41,6 +41,17 @@ pub(super) enum Atom {
     },
 }
 
+impl Atom {
+    /// How many parts it counts as. What a refusal asks for compares the levels of one part with those of
+    /// another, each with each.
+    pub(super) const fn size(&self) -> usize {
+        match self {
+            Self::Acr { order, .. } if !order.is_empty() => order.len(),
+            _ => 1,
+        }
+    }
+}
+
 /// What the service asks of a token in its own code.
 pub(super) type Check = dyn Fn(&VerifiedToken) -> Result<bool, ClaimError> + Send + Sync;
 

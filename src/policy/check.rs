@@ -75,8 +75,8 @@ enum Asked {
     Shared,
 }
 
-/// The claims that no token is accepted with unless they are of their type: what asks another of them
-/// can never hold. Some have a part of a policy of their own, which knows what belongs to them.
+/// The claims that no token is accepted with unless they are of their type, or at all: what asks another of
+/// them can never hold. Some have a part of a policy of their own, which knows what belongs to them.
 fn asked_of_registered(path: &ClaimPath, asked: &Asked) -> Option<Problem> {
     let mut names = path.names();
     let (name, within) = (names.next()?, names.next().is_some());
@@ -92,6 +92,7 @@ fn asked_of_registered(path: &ClaimPath, asked: &Asked) -> Option<Problem> {
             ));
         }
         Registered::Actor => return None,
+        Registered::Refused => return Some(Problem::Refused(name)),
         Registered::Text => "a text",
         Registered::Texts => "a list of texts, or one",
         Registered::Time => "a time in seconds",
@@ -116,12 +117,14 @@ enum Registered {
     Issuer,
     Scopes,
     Actor,
+    /// No token that has it is accepted, whatever it is.
+    Refused,
     Text,
     Texts,
     Time,
 }
 
-const REGISTERED: [(&str, Registered); 15] = [
+const REGISTERED: [(&str, Registered); 19] = [
     ("iss", Registered::Issuer),
     ("scope", Registered::Scopes),
     ("scp", Registered::Scopes),
@@ -137,6 +140,10 @@ const REGISTERED: [(&str, Registered); 15] = [
     ("nbf", Registered::Time),
     ("iat", Registered::Time),
     ("auth_time", Registered::Time),
+    ("cnf", Registered::Refused),
+    ("events", Registered::Refused),
+    ("at_hash", Registered::Refused),
+    ("c_hash", Registered::Refused),
 ];
 
 impl ClaimValue {
@@ -301,6 +308,9 @@ mod tests {
                 "has no names, or an empty one",
             );
         }
+        let long = |names| Policy::claim(vec!["a".to_owned(); names]).is_present();
+        check(&long(17), "");
+        check(&long(18), "has more than 17 names");
         check(&Policy::claim(Vec::new()).is_present(), "has no names");
         check(&Policy::claim(["a", ""]).is_present(), "has no names");
         check(
@@ -381,6 +391,17 @@ mod tests {
         }
         check(&Policy::claim("act").equals("a"), "use Policy::actor");
         check(&Policy::claim("act").is_present(), "");
+    }
+
+    #[test]
+    fn a_claim_that_no_accepted_token_has_is_not_asked_for() {
+        for claim in ["cnf", "events", "at_hash", "c_hash"] {
+            let refused = "no token with a claim";
+            check(&Policy::claim(claim).is_present(), refused);
+            check(&Policy::claim([claim, "jkt"]).equals("a"), refused);
+            check(&Policy::role_at(claim, "a"), refused);
+            check(&Policy::claim(["x", claim]).is_present(), "");
+        }
     }
 
     #[test]

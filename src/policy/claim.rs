@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::atom::{Atom, Test};
 use super::{ClaimPath, Policy};
-use crate::text::Configured;
+use crate::text::Whole;
 
 /// A claim that something is to be asked of, from [`Policy::claim`].
 ///
@@ -39,7 +39,8 @@ impl ClaimCondition {
         self.test(Test::Contains(value.into()))
     }
 
-    /// The claim is there, whatever it is; `null` is a fault.
+    /// The claim is there, whatever it is; `null` is a fault, and so is what stands around it when that is
+    /// no object.
     pub fn is_present(self) -> Policy {
         self.test(Test::Present)
     }
@@ -99,7 +100,7 @@ impl From<bool> for ClaimValue {
 impl fmt::Display for ClaimValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => fmt::Debug::fmt(&Configured(text), f),
+            Self::Text(text) => fmt::Debug::fmt(&Whole(text), f),
             Self::Integer(integer) => integer.fmt(f),
             Self::Boolean(boolean) => boolean.fmt(f),
         }

@@ -47,8 +47,8 @@ pub(super) struct Request<'a> {
 impl Policy {
     pub(super) fn evaluate(&self, request: Request<'_>) -> Verdict {
         match &self.0.node {
-            Node::All(policies) => Verdict::all(policies, request),
-            Node::Any(policies) => Verdict::any(policies, request),
+            Node::All(policies) => Verdict::all(policies.iter().map(|one| one.evaluate(request))),
+            Node::Any(policies) => Verdict::any(policies.iter().map(|one| one.evaluate(request))),
             Node::Not(policy) => policy.evaluate(request).not(),
             Node::AnyIssuer(policy) | Node::Hidden(policy) => policy.evaluate(request),
             Node::Atom(atom) => atom.evaluate(request).unwrap_or_else(Verdict::Fault),
@@ -57,10 +57,11 @@ impl Policy {
 }
 
 impl Verdict {
-    fn all(policies: &[Policy], request: Request<'_>) -> Self {
+    /// Asks for no more of them than it takes.
+    pub(super) fn all(verdicts: impl IntoIterator<Item = Self>) -> Self {
         let mut outcome = Self::Allow;
-        for policy in policies {
-            match policy.evaluate(request) {
+        for verdict in verdicts {
+            match verdict {
                 Self::Deny => return Self::Deny,
                 Self::Fault(fault) if outcome == Self::Allow => outcome = Self::Fault(fault),
                 Self::Allow | Self::Fault(_) => {}
@@ -69,10 +70,11 @@ impl Verdict {
         outcome
     }
 
-    fn any(policies: &[Policy], request: Request<'_>) -> Self {
+    /// Asks for no more of them than it takes.
+    pub(super) fn any(verdicts: impl IntoIterator<Item = Self>) -> Self {
         let mut outcome = Self::Deny;
-        for policy in policies {
-            match policy.evaluate(request) {
+        for verdict in verdicts {
+            match verdict {
                 Self::Allow => return Self::Allow,
                 Self::Fault(fault) if outcome == Self::Deny => outcome = Self::Fault(fault),
                 Self::Deny | Self::Fault(_) => {}
@@ -192,7 +194,7 @@ impl Test {
             Self::Equals(wanted) => equals(value, wanted)?.into(),
             Self::IsOneOf(wanted) => is_one_of(value, wanted)?.into(),
             Self::Contains(wanted) => contains(value, wanted)?.into(),
-            Self::Present if *value == Value::Other => return Err(Fault::ClaimType),
+            Self::Present if *value == Value::Null => return Err(Fault::ClaimType),
             Self::Present => Verdict::Allow,
             Self::EqualsFact(_) | Self::SharesFact(_) => {
                 let fact = self.fact(request)?.ok_or(Fault::NoFact)?;
@@ -552,7 +554,16 @@ mod tests {
     #[test]
     fn a_claim_is_present_whatever_it_is() {
         let policy = Policy::claim("x.y").is_present();
-        for there in [json!(""), json!([]), json!({}), json!(0), json!(false)] {
+        for there in [
+            json!(""),
+            json!([]),
+            json!([null]),
+            json!({}),
+            json!(0),
+            json!(1.5),
+            json!(u64::MAX),
+            json!(false),
+        ] {
             check(&policy, &json!({ "x": { "y": there } }), "allow");
         }
         check(&policy, &json!({ "x": { "y": null } }), "fault");

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 /// What a decision may need beside the token: facts of the object that the request is about.
 ///
 /// For [`Policy::check_on`](crate::Policy::check_on), or given by a [`Resource`](crate::Resource). A fact that a
-/// policy asks for and that is not there, is empty, or is a list where one text is needed, is a fault:
-/// an object without a tenant is not everybody's.
+/// policy asks for and that is not there, is or has an empty text, or is a list where one text is needed,
+/// is a fault: an object without a tenant is not everybody's. A list of none is no fault: nobody shares
+/// anything with it.
 ///
 /// # Security
 ///

@@ -1,7 +1,7 @@
 //! Why a policy refused a token.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use super::evaluate::{Fault, Request, Verdict};
@@ -11,7 +11,9 @@ use super::{Node, Policy, PolicyError};
 /// Why a policy refused a token, and what the caller can do about it.
 ///
 /// Where several things are missing it says the one that helps most: a stronger or fresher login, then
-/// scopes, and each only if the policy would then allow. All else is a plain refusal.
+/// scopes, and each only if the policy would then allow, as far as that is known: what is under
+/// [`not`](Policy::not) is taken to stay as it is, and a new login to use the methods of
+/// [`amr`](Policy::amr), which no challenge can name. All else is a plain refusal.
 ///
 /// `Display` is for operators: it names the parts of the policy that did not hold, and a fault with
 /// its reason. It shows nothing of the token.
@@ -63,7 +65,7 @@ impl Forbidden {
     pub(super) fn new(policy: &Policy, request: Request<'_>, verdict: Verdict) -> Self {
         let remedy = Remedy::of(policy, request).unwrap_or_default();
         let mut findings = Vec::new();
-        let hidden = collect(policy, request, &mut findings);
+        let (_, hidden) = collect(policy, request, &mut findings);
         let fault = matches!(verdict, Verdict::Fault(_));
         let reason = match (remedy.login, remedy.missing_scopes.is_empty()) {
             (true, _) => Reason::InsufficientUserAuthentication,
@@ -76,9 +78,9 @@ impl Forbidden {
             reason,
             hidden,
             fault,
-            scopes: each_once(&remedy.scopes),
-            missing_scopes: each_once(&remedy.missing_scopes),
-            acr_values: each_once(&acr_values.unwrap_or_default()),
+            scopes: boxed(&remedy.scopes),
+            missing_scopes: boxed(&remedy.missing_scopes),
+            acr_values: boxed(&acr_values.unwrap_or_default()),
             max_age: remedy.max_age.filter(|_| remedy.login),
             findings: Findings::Parts(findings),
         }))
@@ -126,7 +128,8 @@ impl Forbidden {
         self.0.fault
     }
 
-    /// The scopes that the token still lacks, in the policy's order; none when scopes would not help.
+    /// The scopes that the token still lacks, each once; none when scopes would not help. In the policy's
+    /// order, with those of an `any` after those that there is no choice about.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &str> {
         self.0.missing_scopes.iter().map(AsRef::as_ref)
     }
@@ -164,43 +167,57 @@ impl Forbidden {
     }
 }
 
-/// Collects the parts that did not hold, and says whether one of them hides what it guards.
-fn collect(policy: &Policy, request: Request<'_>, findings: &mut Vec<Finding>) -> bool {
-    let fault = match policy.evaluate(request) {
-        Verdict::Allow => return false,
-        Verdict::Deny => None,
-        Verdict::Fault(fault) => Some(fault),
-    };
-    match &policy.0.node {
+/// Collects the parts that did not hold, and says whether one of them hides what it guards. Each part is
+/// evaluated once: the outcome of what is made of parts is that of its parts.
+fn collect(policy: &Policy, request: Request<'_>, findings: &mut Vec<Finding>) -> (Verdict, bool) {
+    let before = findings.len();
+    let (verdict, hides) = match &policy.0.node {
         Node::All(policies) | Node::Any(policies) => {
-            let hidden = policies
+            // To the last one, as all that did not hold are told.
+            let (verdicts, hide): (Vec<_>, Vec<_>) = policies
                 .iter()
-                .map(|policy| collect(policy, request, findings));
-            hidden.fold(false, |any, hidden| any | hidden)
+                .map(|policy| collect(policy, request, findings))
+                .unzip();
+            let verdict = match policy.0.node {
+                Node::All(_) => Verdict::all(verdicts),
+                _ => Verdict::any(verdicts),
+            };
+            (verdict, hide.contains(&true))
         }
         Node::AnyIssuer(policy) => collect(policy, request, findings),
-        Node::Hidden(policy) => {
-            collect(policy, request, findings);
-            true
-        }
+        Node::Hidden(policy) => (collect(policy, request, findings).0, true),
         Node::Not(_) | Node::Atom(_) => {
+            let verdict = policy.evaluate(request);
             if findings.len() < MAX_FINDINGS {
+                let fault = match verdict {
+                    Verdict::Fault(fault) => Some(fault),
+                    Verdict::Allow | Verdict::Deny => None,
+                };
                 let part = policy.clone();
                 findings.push(Finding { part, fault });
             }
-            false
+            (verdict, hides(policy))
         }
+    };
+    if verdict == Verdict::Allow {
+        findings.truncate(before);
+        return (verdict, false);
+    }
+    (verdict, hides)
+}
+
+/// Whether anything in it hides. Under `not` it is not told which part of it refuses, so each of them hides.
+fn hides(policy: &Policy) -> bool {
+    match &policy.0.node {
+        Node::All(policies) | Node::Any(policies) => policies.iter().any(hides),
+        Node::Not(policy) | Node::AnyIssuer(policy) => hides(policy),
+        Node::Hidden(_) => true,
+        Node::Atom(_) => false,
     }
 }
 
-fn each_once(names: &[&str]) -> Box<[Box<str>]> {
-    let mut each: Vec<Box<str>> = Vec::new();
-    for name in names {
-        if !each.iter().any(|known| **known == **name) {
-            each.push((*name).into());
-        }
-    }
-    each.into()
+fn boxed(names: &[&str]) -> Box<[Box<str>]> {
+    names.iter().copied().map(Into::into).collect()
 }
 
 impl fmt::Display for Forbidden {
@@ -211,9 +228,14 @@ impl fmt::Display for Forbidden {
             Findings::Parts(findings) => {
                 for (number, Finding { part, fault }) in findings.iter().enumerate() {
                     f.write_str(if number == 0 { ": " } else { "; " })?;
+                    let mut cut = Cut(f, MAX_FINDING_CHARACTERS);
+                    // An error of its own says that it was cut.
+                    if write!(cut, "{part}").is_err() && cut.1 == 0 {
+                        f.write_str("...")?;
+                    }
                     match fault {
-                        Some(fault) => write!(f, "{part} cannot be told ({fault})")?,
-                        None => write!(f, "{part} does not hold")?,
+                        Some(fault) => write!(f, " cannot be told ({fault})")?,
+                        None => f.write_str(" does not hold")?,
                     }
                 }
                 Ok(())
@@ -230,8 +252,27 @@ impl fmt::Debug for Forbidden {
 
 impl Error for Forbidden {}
 
+/// Writes so many characters, and refuses the rest.
+struct Cut<'a, 'f>(&'a mut fmt::Formatter<'f>, usize);
+
+impl fmt::Write for Cut<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = text.char_indices().nth(self.1);
+        let fits = end.and_then(|(end, _)| text.get(..end));
+        self.0.write_str(fits.unwrap_or(text))?;
+        self.1 = self.1.saturating_sub(text.chars().count());
+        if fits.is_some() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// As many parts as one reads in a log entry.
 const MAX_FINDINGS: usize = 8;
+/// A part may be a list of thousands of values, and a refusal is logged for each request.
+const MAX_FINDING_CHARACTERS: usize = 256;
 
 #[cfg(feature = "testing")]
 #[cfg(test)]
@@ -297,6 +338,32 @@ mod tests {
             .and(Policy::scope("a"))
             .or(Policy::all_scopes(["c", "d"]));
         check(&both_or_scope, &claims, SCOPE, "c d");
+    }
+
+    #[test]
+    fn a_way_in_is_chosen_beside_what_it_takes_anyway() {
+        let either = Policy::any_scope(["read", "write"]);
+        let write = Policy::scope("write");
+        check(
+            &either.clone().and(write.clone()),
+            &json!({}),
+            SCOPE,
+            "write",
+        );
+        check(
+            &write.clone().and(either.clone()),
+            &json!({}),
+            SCOPE,
+            "write",
+        );
+        let nested = Policy::all([either.clone().or(fresh()), write, either]);
+        check(&nested, &json!({}), SCOPE, "write");
+        // The login that would do for one part would not for another.
+        let gold = Policy::acr_at_least("gold", ["gold"]);
+        let silver = Policy::acr_at_least("silver", ["silver"]);
+        let policy = gold.or(Policy::scope("a")).and(silver);
+        check(&policy, &json!({ "acr": "silver" }), SCOPE, "a");
+        check(&policy, &json!({}), LOGIN, "a (silver)");
     }
 
     #[test]
@@ -426,6 +493,45 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_is_long_is_cut() {
+        for characters in [100, 245, 246, 247, 10_000] {
+            let policy = Policy::client("k".repeat(characters));
+            let whole = format!("the policy does not allow it: {policy} does not hold");
+            let shown = refused(&policy, &json!({})).to_string();
+            if policy.to_string().len() <= MAX_FINDING_CHARACTERS {
+                assert_eq!(shown, whole);
+            } else {
+                let start = whole.split_at(30 + MAX_FINDING_CHARACTERS).0;
+                assert_eq!(shown, format!("{start}... does not hold"));
+            }
+        }
+        let many = Policy::claim("x")
+            .is_one_of((0..10_000).map(i64::from))
+            .not();
+        assert!(refused(&many, &json!({ "x": 1 })).to_string().len() < 400);
+    }
+
+    #[test]
+    fn each_part_is_asked_a_few_times_however_deep_it_stands() {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&asked);
+        let mut policy = Policy::custom("counted", move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            Ok(false)
+        });
+        for _ in 0..15 {
+            policy = Policy::any([policy, Policy::role("a")]);
+            policy = Policy::all([policy, Policy::scope("b").not()]);
+        }
+        refused(&policy, &json!({}));
+        // For the decision, for what would mend it, and for what is told of it.
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
     fn what_hides_hides_when_it_is_what_refuses() {
         let hidden = |policy: &Policy, claims| refused(policy, &claims).is_hidden();
         let mine = Policy::claim("x").equals(1).hidden();
@@ -434,7 +540,16 @@ mod tests {
         assert!(hidden(&policy, json!({ "x": "1" })));
         assert!(!hidden(&policy, json!({ "x": 1 })));
         assert!(hidden(&mine.clone().or(Policy::scope("a")), json!({})));
-        assert!(hidden(&mine.any_issuer(), json!({})));
+        assert!(hidden(&mine.clone().any_issuer(), json!({})));
+        // Which part of what is negated refuses is not told.
+        for negated in [mine.clone().not(), mine.clone().not().not()] {
+            for x in [1, 2] {
+                let policy = negated.clone().or(Policy::scope("a"));
+                let claims = json!({ "x": x });
+                let token = VerifiedToken::dangerously_assert_verified(&claims);
+                assert!(policy.check(&token).is_ok() || hidden(&policy, claims));
+            }
+        }
         let plain = refused(&Policy::scope("a"), &json!({}));
         assert!(!plain.is_hidden() && plain.hidden().is_hidden());
     }

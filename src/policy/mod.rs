@@ -51,8 +51,9 @@
 //!
 //! # Limits
 //!
-//! 32 levels of parts in parts, and 1,024 parts: more is an error of the policy. A list in a claim is as
-//! long as a token may be.
+//! 32 levels of parts in parts, and 1,024 parts, each level of an `order` among them: more is an error of
+//! the policy. A list in a claim is as long as a token may be. A claim's path has 17 names at most, and what
+//! a claim nests deeper than 16 lists and objects is not read: a part that asks for it is a fault.
 
 mod account;
 #[cfg(feature = "tower")]
@@ -189,7 +190,7 @@ impl Policy {
     }
 
     /// This, and where it refuses the caller is not to learn that the object is there:
-    /// [`Forbidden::is_hidden`].
+    /// [`Forbidden::is_hidden`]. Under [`not`](Self::not) it hides whenever what is negated refuses.
     pub fn hidden(self) -> Self {
         Self::from_node(Node::Hidden(self))
     }
@@ -309,8 +310,12 @@ impl Policy {
         };
         let deepest = parts.iter().map(|part| part.0.depth).max();
         let depth = deepest.unwrap_or_default() + 1;
+        let own_size = match &node {
+            Node::Atom(atom) => atom.size(),
+            _ => 1,
+        };
         let sizes = parts.iter().map(|part| part.0.parts);
-        let size = sizes.fold(1, usize::saturating_add);
+        let size = sizes.fold(own_size, usize::saturating_add);
         let too_deep = (depth > MAX_DEPTH).then_some(Problem::TooDeep(MAX_DEPTH));
         let too_large = (size > MAX_PARTS).then_some(Problem::TooLarge(MAX_PARTS));
         if let Some(problem) = too_deep.or(too_large) {

@@ -98,6 +98,11 @@ impl Policy {
     }
 
     /// As [`actor`](Self::actor), of this issuer: the one in `act`, or the token's when none is there.
+    ///
+    /// # Security
+    ///
+    /// It is the token's issuer that says who acts, of its own parties and of others: and this with
+    /// [`issuer`](Self::issuer) where there are several.
     pub fn actor_of(issuer: impl Into<Box<str>>, subject: impl Into<Box<str>>) -> Self {
         let (issuer, subject) = (Some(issuer.into()), subject.into());
         Self::atom(Atom::Actor { issuer, subject })
@@ -130,6 +135,10 @@ impl Policy {
     }
 
     /// The login used this method, by `amr`.
+    ///
+    /// Where this is what is missing the caller is told to log in again, but not how:
+    /// [RFC 9470](https://www.rfc-editor.org/rfc/rfc9470) has no parameter for methods. Ask for an
+    /// [`acr`](Self::acr_at_least) beside it where the issuer has one.
     pub fn amr(method: impl Into<Box<str>>) -> Self {
         Self::atom(Atom::Amr(method.into()))
     }

@@ -6,7 +6,8 @@ use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor, value
 use serde::ser::{Serialize, Serializer};
 
 use super::problem::Problem;
-use crate::text::Configured;
+use crate::text::Whole;
+use crate::token::MAX_DEPTH;
 
 /// Where a claim stands: the names of members, from the outermost inwards.
 ///
@@ -44,8 +45,11 @@ impl ClaimPath {
         if self.split_url {
             return Some(Problem::SplitUrl);
         }
-        let is_empty = self.names.is_empty() || self.names().any(str::is_empty);
-        is_empty.then_some(Problem::EmptyPath)
+        if self.names.is_empty() || self.names().any(str::is_empty) {
+            return Some(Problem::EmptyPath);
+        }
+        // The last of them may be a member of the innermost object that is read.
+        (self.names.len() > MAX_DEPTH + 1).then_some(Problem::LongPath(MAX_DEPTH + 1))
     }
 
     /// Whether it reads the same when it is written with dots.
@@ -95,9 +99,7 @@ impl fmt::Display for ClaimPath {
         if self.is_dotted() {
             return f.write_str(&self.names.join("."));
         }
-        f.debug_list()
-            .entries(self.names().map(Configured))
-            .finish()
+        f.debug_list().entries(self.names().map(Whole)).finish()
     }
 }
 

@@ -59,6 +59,8 @@ pub(super) enum Problem {
     NoScope,
     #[error("a claim's path has no names, or an empty one; give each member's name")]
     EmptyPath,
+    #[error("a claim's path has more than {0} names, and no claim is read so deep")]
+    LongPath(usize),
     #[error(
         "a claim's path was split at the dots of a URL; give its names in a list, \
          such as [\"https://example.com/roles\"]"
@@ -68,6 +70,8 @@ pub(super) enum Problem {
     NoMembers(&'static str, &'static str),
     #[error("it can never hold, as {0:?} is {1}; {2}")]
     NeverHolds(&'static str, &'static str, &'static str),
+    #[error("no token with a claim {0:?} is accepted; leave this part out")]
+    Refused(&'static str),
     #[error("{0:?} is not for this; use {1}")]
     Elsewhere(&'static str, &'static str),
     #[error("{:?} is not in its order; list all levels, the weakest first", Escaped(.0))]

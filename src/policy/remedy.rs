@@ -43,7 +43,7 @@ impl Policy {
 
 /// What it takes for a policy to allow a token: scopes, a stronger or fresher login, or both.
 ///
-/// Only what would be enough is a remedy: a scope that is asked for, granted, and then refused
+/// Only what could be enough is a remedy: a scope that is asked for, granted, and then refused
 /// for want of a role costs a login and mends nothing.
 #[derive(Clone, Default)]
 pub(super) struct Remedy<'p> {
@@ -58,25 +58,36 @@ pub(super) struct Remedy<'p> {
 }
 
 impl<'p> Remedy<'p> {
-    /// The least that it takes; `None` when nothing does.
+    /// What it takes, and little of that; `None` when nothing does.
     pub(super) fn of(policy: &'p Policy, request: Request<'_>) -> Option<Self> {
+        Self::default().and_of(policy, request)
+    }
+
+    /// What it takes for this, too.
+    fn and_of(self, policy: &'p Policy, request: Request<'_>) -> Option<Self> {
         match &policy.0.node {
             Node::All(policies) => {
-                let parts = policies.iter().map(|policy| Self::of(policy, request));
-                parts.reduce(|all, part| all?.and(part?))?
+                // Of several ways in, one is best beside what it takes anyway.
+                let is_choice = |policy: &&Policy| matches!(policy.0.node, Node::Any(_));
+                let (choices, others): (Vec<_>, Vec<_>) = policies.iter().partition(is_choice);
+                let mut parts = others.into_iter().chain(choices);
+                parts.try_fold(self, |all, part| all.and_of(part, request))
             }
             Node::Any(policies) => {
                 let ways = policies
                     .iter()
-                    .filter_map(|policy| Self::of(policy, request));
+                    .filter_map(|policy| self.clone().and_of(policy, request));
                 ways.min_by_key(Self::cost)
             }
-            Node::AnyIssuer(policy) | Node::Hidden(policy) => Self::of(policy, request),
+            Node::AnyIssuer(policy) | Node::Hidden(policy) => self.and_of(policy, request),
             // What a token must not have is not mended by getting more.
-            Node::Not(_) => (policy.evaluate(request) == Verdict::Allow).then(Self::default),
+            Node::Not(_) => (policy.evaluate(request) == Verdict::Allow).then_some(self),
             Node::Atom(atom) => {
                 let holds = policy.evaluate(request) == Verdict::Allow;
-                Self::of_atom(atom, holds).or_else(|| holds.then(Self::default))
+                match Self::of_atom(atom, holds) {
+                    Some(part) => self.and(part),
+                    None => holds.then_some(self),
+                }
             }
         }
     }
@@ -112,8 +123,8 @@ impl<'p> Remedy<'p> {
 
     /// What it takes for both; `None` when no login can be both.
     fn and(mut self, other: Self) -> Option<Self> {
-        self.scopes.extend(other.scopes);
-        self.missing_scopes.extend(other.missing_scopes);
+        extend(&mut self.scopes, other.scopes);
+        extend(&mut self.missing_scopes, other.missing_scopes);
         self.login |= other.login;
         self.acr_values = match (self.acr_values, other.acr_values) {
             (Some(mut ours), Some(theirs)) => {
@@ -137,6 +148,15 @@ impl<'p> Remedy<'p> {
     fn cost(&self) -> (bool, bool, usize) {
         let missing = self.missing_scopes.len();
         (missing > 0, self.login, missing)
+    }
+}
+
+/// Each name once, so that a way in counts what it adds.
+fn extend<'p>(names: &mut Vec<&'p str>, more: Vec<&'p str>) {
+    for name in more {
+        if !names.contains(&name) {
+            names.push(name);
+        }
     }
 }
 

@@ -23,6 +23,18 @@ fn a_policy_has_no_more_depth_and_no_more_parts_than_are_walked_through() {
     assert!(scopes(MAX_PARTS - 1).validated().is_ok());
     let error = scopes(MAX_PARTS).validated().unwrap_err().to_string();
     assert!(error.contains("more than 1024 parts"), "{error}");
+    let levels = |count: usize| {
+        let order: Vec<_> = (0..count).map(|level| level.to_string()).collect();
+        Policy::acr_at_least("0", order)
+    };
+    assert!(levels(MAX_PARTS).validated().is_ok());
+    assert!(levels(MAX_PARTS + 1).validated().is_err());
+    assert!(
+        levels(MAX_PARTS / 2)
+            .and(levels(MAX_PARTS / 2))
+            .validated()
+            .is_err()
+    );
     let mut doubled = Policy::scope("a");
     for _ in 0..1_000 {
         doubled = Policy::all([doubled.clone(), doubled]);
@@ -237,6 +249,23 @@ mod of_tokens {
                 vec(inner, 1..4).prop_map(Policy::any),
             ]
         })
+    }
+
+    /// Whoever has a token may have a say in what its claims nest.
+    #[test]
+    fn what_claims_nest_fits_a_small_stack() {
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            let (open, close) = (open.repeat(126), close.repeat(126));
+            let json = format!(r#"{{"x":{open}1{close}}}"#);
+            let claims = serde_json::value::RawValue::from_string(json).unwrap();
+            let checks = move || {
+                let token = VerifiedToken::dangerously_assert_verified(&claims);
+                assert!(Policy::claim("x").is_present().check(&token).is_ok());
+                assert!(Policy::role_at("x", "a").check(&token).is_err());
+            };
+            let small_stack = std::thread::Builder::new().stack_size(64 << 10);
+            small_stack.spawn(checks).unwrap().join().unwrap();
+        }
     }
 
     proptest! {

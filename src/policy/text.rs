@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::atom::{Atom, Test};
 use super::{ClaimPath, Node, Policy};
-use crate::text::Configured;
+use crate::text::{Configured, Whole};
 
 impl fmt::Display for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,9 +44,9 @@ impl fmt::Debug for Policy {
 impl fmt::Display for Atom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scope(scope) => write!(f, "scope {:?}", Configured(scope)),
+            Self::Scope(scope) => write!(f, "scope {:?}", Whole(scope)),
             Self::Granted { kind, path, name } => {
-                write!(f, "{} {:?}", kind.name(), Configured(name))?;
+                write!(f, "{} {:?}", kind.name(), Whole(name))?;
                 if *path == ClaimPath::from(kind.claim()) {
                     return Ok(());
                 }
@@ -54,21 +54,21 @@ impl fmt::Display for Atom {
             }
             Self::Claim { path, test } => write!(f, "claim {path} {test}"),
             Self::Issuer(issuer) => write!(f, "issuer {:?}", Configured(issuer)),
-            Self::Client(client) => write!(f, "client {:?}", Configured(client)),
+            Self::Client(client) => write!(f, "client {:?}", Whole(client)),
             Self::Actor { issuer, subject } => {
-                write!(f, "actor {:?}", Configured(subject))?;
+                write!(f, "actor {:?}", Whole(subject))?;
                 match issuer {
                     Some(issuer) => write!(f, " of issuer {:?}", Configured(issuer)),
                     None => Ok(()),
                 }
             }
             Self::Acr { at_least, order } => {
-                write!(f, "acr >= {:?} of {}", Configured(at_least), List(order))
+                write!(f, "acr >= {:?} of {}", Whole(at_least), List(order))
             }
-            Self::Amr(method) => write!(f, "amr {:?}", Configured(method)),
+            Self::Amr(method) => write!(f, "amr {:?}", Whole(method)),
             Self::AuthTimeWithin(age) => write!(f, "auth_time within {age:?}"),
             Self::Detail(detail) => {
-                write!(f, "authorization detail {:?}", Configured(&detail.kind))?;
+                write!(f, "authorization detail {:?}", Whole(&detail.kind))?;
                 for (what, texts) in [
                     ("actions", &detail.actions),
                     ("locations", &detail.locations),
@@ -80,7 +80,7 @@ impl fmt::Display for Atom {
                 Ok(())
             }
             Self::Owner => f.write_str("owner"),
-            Self::Custom { name, .. } => write!(f, "custom {:?}", Configured(name)),
+            Self::Custom { name, .. } => write!(f, "custom {:?}", Whole(name)),
         }
     }
 }
@@ -92,8 +92,8 @@ impl fmt::Display for Test {
             Self::IsOneOf(values) => write!(f, "in {values:?}"),
             Self::Contains(value) => write!(f, "contains {value}"),
             Self::Present => f.write_str("is present"),
-            Self::EqualsFact(name) => write!(f, "= fact {:?}", Configured(name)),
-            Self::SharesFact(name) => write!(f, "shares fact {:?}", Configured(name)),
+            Self::EqualsFact(name) => write!(f, "= fact {:?}", Whole(name)),
+            Self::SharesFact(name) => write!(f, "shares fact {:?}", Whole(name)),
         }
     }
 }
@@ -102,7 +102,7 @@ struct List<'a>(&'a [Box<str>]);
 
 impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts = self.0.iter().map(|text| Configured(text));
+        let texts = self.0.iter().map(|text| Whole(text));
         f.debug_list().entries(texts).finish()
     }
 }
@@ -200,6 +200,39 @@ mod tests {
         check(&Policy::any([Policy::all([Policy::owner()])]), "owner");
         let nothing = "(any of nothing) or (all of nothing)";
         check(&Policy::any([]).or(Policy::all([])), nothing);
+    }
+
+    #[test]
+    fn two_policies_that_differ_do_not_read_alike() {
+        let of = |name: &str| {
+            [
+                Policy::scope(name),
+                Policy::role(name),
+                Policy::role_at([name], "a"),
+                Policy::claim("a").is_one_of([name]),
+                Policy::claim("a").equals_fact(name),
+                Policy::client(name),
+                Policy::actor(name),
+                Policy::amr(name),
+                Policy::acr_at_least(name, [name]),
+                Policy::authorization_detail(AuthorizationDetail::of_type("a").location(name)),
+                Policy::custom(name, |_| Ok(true)),
+            ]
+        };
+        let long = "k".repeat(300);
+        for (one, other) in [
+            ("https://a.example/x#read", "https://a.example/x#write"),
+            ("https://a.example/x?read", "https://a.example/x"),
+            ("https://u@a.example/x", "https://v@a.example/x"),
+            (&*format!("{long}1"), &*format!("{long}2")),
+        ] {
+            for (one, other) in of(one).into_iter().zip(of(other)) {
+                assert_ne!(one.to_string(), other.to_string());
+            }
+        }
+        // What might hold a password by mistake.
+        let issuer = Policy::issuer("https://u:p@id.example.com");
+        check(&issuer, r#"issuer "@id.example.com""#);
     }
 
     #[test]

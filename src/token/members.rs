@@ -13,7 +13,7 @@ use crate::json::{Kind, Name};
 
 /// The members of a token's claims by name. A value is parsed when it is first asked for, so that a
 /// token costs what the policies of a service read of it.
-pub(crate) struct Members(Box<[TopLevel]>);
+pub(crate) struct Members(Option<Box<[TopLevel]>>);
 
 struct TopLevel {
     name: Text,
@@ -32,8 +32,9 @@ pub(crate) enum Value {
     Texts(Box<[Box<str>]>),
     List(Box<[Self]>),
     Object(Box<[Member]>),
-    /// `null`, a number that is no `i64`, or an object that names a member twice: it has no value that
-    /// all readers agree on.
+    Null,
+    /// A number that is no `i64`, an object that names a member twice, or what stands deeper than
+    /// [`MAX_DEPTH`]: it has no value that all readers agree on, or none that anybody asks for.
     Other,
 }
 
@@ -44,11 +45,14 @@ pub(crate) struct Member {
     pub(crate) value: Value,
 }
 
+/// What no part of a policy holds for, nor the opposite of one.
+const UNREADABLE: Value = Value::Null;
+
 impl Members {
     /// Reads the claims of an accepted token: an object, each of its members once.
     pub(super) fn read(payload: &str) -> Self {
-        let members = object(payload).unwrap_or_default().into_iter();
-        let members = members.map(|(name, json)| {
+        let members = object(payload).ok().map(Vec::into_iter);
+        let top_level = |(name, json): (Cow<'_, str>, &RawValue)| {
             let json = json.get();
             let start = json.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
             TopLevel {
@@ -56,48 +60,62 @@ impl Members {
                 place: start..start.wrapping_add(json.len()),
                 value: OnceLock::new(),
             }
-        });
-        Self(members.collect())
+        };
+        Self(members.map(|members| members.map(top_level).collect()))
     }
 
     /// The member of this name; `payload` must be the one it was read from.
     pub(crate) fn get(&self, name: &str, payload: &str) -> Option<&Value> {
-        let mut members = self.0.iter();
-        let member = members.find(|member| member.name.get(payload) == name)?;
+        // Not reached, as what is accepted has been read before; were it, nothing of it may pass for absent.
+        let Some(members) = &self.0 else {
+            return Some(&UNREADABLE);
+        };
+        let member = members
+            .iter()
+            .find(|member| member.name.get(payload) == name)?;
         let parse = || {
             let json = payload.get(member.place.clone()).unwrap_or_default();
-            serde_json::from_str(json).map_or(Value::Other, Value::parse)
+            serde_json::from_str(json).map_or(UNREADABLE, |json| Value::parse(json, MAX_DEPTH))
         };
         Some(member.value.get_or_init(parse))
     }
 }
 
 impl Value {
-    /// Recurses as deep as the claims nest, which an accepted token has a limit for.
-    fn parse(json: &RawValue) -> Self {
+    /// Reads a value that so many levels of lists and objects may stand in.
+    fn parse(json: &RawValue, levels: usize) -> Self {
         let text = json.get();
-        let value = match Kind::of(json) {
-            Kind::Text => serde_json::from_str(text).map(|Name(text)| Self::Text(text.into())),
-            Kind::Number => serde_json::from_str(text).map(Self::Integer),
-            Kind::List => serde_json::from_str(text).map(Self::list),
-            Kind::Object => object(text).map(Self::object),
-            Kind::Literal => serde_json::from_str(text).map(Self::Boolean),
+        let value = match (Kind::of(json), levels.checked_sub(1)) {
+            (Kind::Text, _) => serde_json::from_str(text).map(|Name(text)| Self::Text(text.into())),
+            (Kind::Number, _) => serde_json::from_str(text).map(Self::Integer),
+            (Kind::List, Some(levels)) => {
+                serde_json::from_str(text).map(|elements| Self::list(elements, levels))
+            }
+            (Kind::Object, Some(levels)) => {
+                object(text).map(|members| Self::object(members, levels))
+            }
+            (Kind::List | Kind::Object, None) => Ok(Self::Other),
+            (Kind::Literal, _) if text == "null" => Ok(Self::Null),
+            (Kind::Literal, _) => serde_json::from_str(text).map(Self::Boolean),
         };
         value.unwrap_or(Self::Other)
     }
 
-    fn list(elements: Vec<&RawValue>) -> Self {
+    fn list(elements: Vec<&RawValue>, levels: usize) -> Self {
         let text = |json: &&RawValue| {
             let Name(text) = serde_json::from_str(json.get()).ok()?;
             Some(text.into())
         };
         match elements.iter().map(text).collect() {
             Some(texts) => Self::Texts(texts),
-            None => Self::List(elements.into_iter().map(Self::parse).collect()),
+            None => {
+                let elements = elements.into_iter();
+                Self::List(elements.map(|json| Self::parse(json, levels)).collect())
+            }
         }
     }
 
-    fn object(mut members: ObjectMembers<'_>) -> Self {
+    fn object(mut members: ObjectMembers<'_>, levels: usize) -> Self {
         members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         if members
             .windows(2)
@@ -107,7 +125,7 @@ impl Value {
         }
         let members = members.into_iter().map(|(name, json)| Member {
             name: name.into(),
-            value: Self::parse(json),
+            value: Self::parse(json, levels),
         });
         Self::Object(members.collect())
     }
@@ -151,6 +169,9 @@ fn object(json: &str) -> serde_json::Result<ObjectMembers<'_>> {
     serde_json::Deserializer::from_str(json).deserialize_map(Object)
 }
 
+/// How many lists and objects a value is read in, the claim itself among them: more than any issuer nests
+/// what is decided on, and few enough for a small stack.
+pub(crate) const MAX_DEPTH: usize = 16;
 /// What the claims of an access token usually have room in.
 const USUAL_MEMBERS: usize = 16;
 
@@ -184,8 +205,8 @@ mod tests {
 
     #[test]
     fn what_readers_may_differ_on_has_no_value() {
+        check("null", &Value::Null);
         for json in [
-            "null",
             "-0",
             "7.0",
             "7e0",
@@ -195,6 +216,14 @@ mod tests {
             r#"{"x":1,"\u0078":2}"#,
         ] {
             check(json, &Value::Other);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_absent() {
+        for payload in ["", "[]", r#"{"a":1"#] {
+            let members = Members::read(payload);
+            assert_eq!(members.get("b", payload), Some(&UNREADABLE), "{payload}");
         }
     }
 
@@ -233,15 +262,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_deep_as_a_token_may_nest_is_read() {
-        let json = format!("{}1{}", "[".repeat(126), "]".repeat(126));
-        let payload = format!(r#"{{"x":{json}}}"#);
-        let members = Members::read(&payload);
-        let mut value = members.get("x", &payload).unwrap();
-        let mut depth = 0;
-        while let Value::List(elements) = value {
-            (value, depth) = (&elements[0], depth + 1);
+    fn what_is_deeper_than_anybody_asks_for_is_not_read() {
+        for (levels, innermost) in [
+            (MAX_DEPTH, Value::Integer(1)),
+            (MAX_DEPTH + 1, Value::Other),
+            (126, Value::Other),
+        ] {
+            for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+                let json = format!("{}1{}", open.repeat(levels), close.repeat(levels));
+                let payload = format!(r#"{{"x":{json}}}"#);
+                let members = Members::read(&payload);
+                let mut value = members.get("x", &payload).unwrap();
+                let mut depth = 0;
+                while let Value::List(_) | Value::Object(_) = value {
+                    value = match value {
+                        Value::List(elements) => &elements[0],
+                        object => object.member("a").unwrap(),
+                    };
+                    depth += 1;
+                }
+                assert_eq!((value, depth), (&innermost, levels.min(MAX_DEPTH)));
+            }
         }
-        assert_eq!((value, depth), (&Value::Integer(1), 126));
     }
 }

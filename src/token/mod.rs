@@ -7,7 +7,7 @@ mod parties;
 mod scopes;
 
 pub use authentication::Authentication;
-pub(crate) use members::Value;
+pub(crate) use members::{MAX_DEPTH, Value};
 pub use parties::{Actor, Confirmation};
 pub use scopes::Scopes;
 

@@ -235,6 +235,22 @@ fn the_service_does_not_see_the_protocol_with_the_token() {
     }
 }
 
+/// Or two readers of one request could each have another token.
+#[test]
+fn a_custom_source_does_not_stand_in_for_the_header_or_the_query() {
+    let good = support::token(&json!({}));
+    let layer = AuthLayer::new(support::verifier());
+    let header = TokenSource::custom(|request| BearerToken::from_headers(request.headers));
+    let layer = layer.token_from(header);
+    check_refused(
+        &layer,
+        at(&[PLACES[0].1], &good),
+        400,
+        "several_credentials",
+    );
+    check_refused(&layer, request(&[]), 401, "no_credentials");
+}
+
 #[test]
 fn an_error_of_a_custom_source_refuses() {
     for error in [BearerError::Malformed, BearerError::Several] {

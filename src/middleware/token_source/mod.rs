@@ -144,6 +144,9 @@ impl TokenSource {
 
     /// Wherever this finds one. It must find the same in the same request each time.
     ///
+    /// A bearer token in `Authorization` and `?access_token=` have sources of their own: what a closure
+    /// finds there counts as a second one, and is refused.
+    ///
     /// # Security
     ///
     /// What the closure finds is verified as any token. It tells apart, as
