@@ -522,7 +522,7 @@ fn the_edges_agree_on_every_policy_and_token() {
     let edges = Edges::set();
     let own = edges.issuer.issuer().to_owned();
     let config = Config {
-        cases: 600,
+        cases: 300,
         failure_persistence: None,
         ..Config::default()
     };
