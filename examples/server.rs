@@ -8,15 +8,32 @@
 //! curl -i http://127.0.0.1:8080/me -H "Authorization: Bearer $TOKEN"
 //! ```
 //!
+//! | | who gets in |
+//! |---|---|
+//! | `GET /public`, `GET /.well-known/oauth-protected-resource` | everybody |
+//! | `GET /me` | whoever has a token |
+//! | `GET /orders`, `POST /orders` | a client with the scope `orders:read`, `orders:write` |
+//! | `GET /users/{id}/orders` | this user, and admins |
+//! | `GET /admin` | admins: those with the role `admin` |
+//! | `GET /vault` | who logged in within five minutes, or resistant to phishing; others are told to log in again |
+//!
+//! Any other path is 401 without a token, and 404 with one. `RESOURCE` gives the address by which clients
+//! know this server where it is not the one that it listens at.
+//!
 //! `JWKS_URI` gives the address of the keys where the issuer does not publish it. What happens to the
 //! keys, and why requests are refused, is logged to stderr.
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::env::{self, VarError};
+use std::time::Duration;
 
-use axum::routing::get;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::routing::{any_service, get, post};
 use axum::{Json, Router};
-use portcullis::{Audience, AuthLayer, Issuer, VerifiedToken, Verifier};
+use portcullis::axum::PolicyRouter;
+use portcullis::middleware::{MetadataService, ProtectedResource};
+use portcullis::{Audience, AuthLayer, BuildError, Issuer, Policy, VerifiedToken, Verifier};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -37,14 +54,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         None => Issuer::discover(issuer, audience),
     })?;
 
-    let app = Router::new()
-        .route("/me", get(me))
-        .layer(AuthLayer::new(verifier.clone()))
-        .route("/public", get(|| async { "open to all\n" }));
     let listener = TcpListener::bind(&listen)
         .await
         .map_err(|error| format!("LISTEN={listen:?}: {error}"))?;
-    println!("listening on http://{}", listener.local_addr()?);
+    let own_address = format!("http://{}", listener.local_addr()?);
+    let resource = optional("RESOURCE")?.unwrap_or_else(|| own_address.clone());
+    let app = app(&verifier, &resource)?;
+    println!("listening on {own_address}");
 
     // Beside serving: an issuer that hangs must not keep the service from starting.
     tokio::spawn(async move {
@@ -54,6 +70,43 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     axum::serve(listener, app).await?;
     Ok(())
+}
+
+/// Each route with who may use it.
+fn app(verifier: &Verifier, resource: &str) -> Result<Router, BuildError> {
+    let admin = Policy::role("admin");
+    // The path says whose orders they are, so it is what the caller's subject is compared with.
+    let own = Policy::claim("sub").equals_fact("path.id");
+    let fresh = Policy::auth_time_within(Duration::from_secs(5 * 60));
+    let strong = Policy::acr_at_least("phr", ["phr", "phrh"]);
+
+    let metadata = ProtectedResource::new(resource, verifier)?
+        .scopes_supported(["orders:read", "orders:write"]);
+    let layer = AuthLayer::new(verifier.clone()).resource_metadata(&metadata);
+    let metadata_path = metadata.metadata_path().to_owned();
+    let metadata = MetadataService::new([metadata])?;
+    PolicyRouter::new()
+        .public("/public", get(async || "open to all\n"))
+        .public(metadata_path, any_service(metadata))
+        .authenticated("/me", get(me))
+        .route("/orders", get(orders), Policy::scope("orders:read"))
+        .route("/orders", post(place_order), Policy::scope("orders:write"))
+        .route("/users/{id}/orders", get(orders_of), own.or(admin.clone()))
+        .route("/admin", get(async || "the back office\n"), admin)
+        .route("/vault", get(async || "the vault\n"), fresh.or(strong))
+        .guarded_by(layer)
+}
+
+async fn orders() -> Json<Value> {
+    Json(json!([{ "of": "alice", "what": "bread" }, { "of": "bob", "what": "milk" }]))
+}
+
+async fn place_order() -> (StatusCode, &'static str) {
+    (StatusCode::CREATED, "placed\n")
+}
+
+async fn orders_of(Path(id): Path<String>) -> Json<Value> {
+    Json(json!([{ "of": id, "what": "bread" }]))
 }
 
 async fn me(token: VerifiedToken) -> Json<Value> {

@@ -21,6 +21,7 @@ use crate::policy::Policy;
 /// |---|---|
 /// | a route with a policy | the handler's, if the policy allows; else a refusal, and the handler never runs |
 /// | … of another method | the same policy is asked before the 405; that of the last one, if the path has several |
+/// | an [`authenticated`](Self::authenticated) route | the handler's, for whoever the layer lets through |
 /// | a [`public`](Self::public) route | the handler's; no token is looked at |
 /// | any other path, without a token | 401 |
 /// | any other path, with one | 404, or 403 after [`forbid_unknown`](Self::forbid_unknown) |
@@ -62,8 +63,15 @@ pub struct PolicyRouter<S = ()> {
 struct Route<S> {
     path: String,
     methods: MethodRouter<S>,
-    /// None is needed on a public route.
-    policy: Option<Policy>,
+    access: Access,
+}
+
+/// Who may use a route.
+#[derive(Debug)]
+enum Access {
+    Public,
+    Authenticated,
+    Allowed(Policy),
 }
 
 /// What is answered for a path that no route has, to somebody with a token.
@@ -90,7 +98,18 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
     ///
     /// [`guarded_by`](Self::guarded_by) panics where [`Router::route`] does.
     pub fn route(self, path: impl Into<String>, methods: MethodRouter<S>, policy: Policy) -> Self {
-        self.with(path.into(), methods, Some(policy))
+        self.with(path.into(), methods, Access::Allowed(policy))
+    }
+
+    /// Adds a route for everybody whom the layer lets through: anonymous callers, too, where it is
+    /// [`optional`](AuthLayer::optional). For handlers that decide by themselves, and for those that have
+    /// nothing to decide, such as one that says who the caller is.
+    ///
+    /// # Panics
+    ///
+    /// [`guarded_by`](Self::guarded_by) panics where [`Router::route`] does.
+    pub fn authenticated(self, path: impl Into<String>, methods: MethodRouter<S>) -> Self {
+        self.with(path.into(), methods, Access::Authenticated)
     }
 
     /// Adds a route for everybody. It is outside of the layer: no token is looked at, and extractors
@@ -100,7 +119,7 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
     ///
     /// [`guarded_by`](Self::guarded_by) panics where [`Router::route`] does.
     pub fn public(self, path: impl Into<String>, methods: MethodRouter<S>) -> Self {
-        self.with(path.into(), methods, None)
+        self.with(path.into(), methods, Access::Public)
     }
 
     /// Adds the routes of another one below this path. What it answers for unknown paths is not taken over.
@@ -151,11 +170,11 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
         Ok(router.fallback(unknown.layer(layer)))
     }
 
-    fn with(mut self, path: String, methods: MethodRouter<S>, policy: Option<Policy>) -> Self {
+    fn with(mut self, path: String, methods: MethodRouter<S>, access: Access) -> Self {
         self.routes.push(Route {
             path,
             methods,
-            policy,
+            access,
         });
         self
     }
@@ -163,14 +182,16 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
     fn build(self, prefix: &str, layer: &AuthLayer) -> Result<Router<S>, BuildError> {
         let mut router = Router::new();
         for route in self.routes {
-            let methods = match route.policy {
+            let whole = format!("{prefix}{}", route.path);
+            let layer = match route.access {
+                Access::Public => None,
+                Access::Authenticated => Some(layer.clone()),
+                Access::Allowed(policy) => Some(layer_for(&whole, policy, layer.clone())?),
+            };
+            let methods = match layer {
                 None => route.methods,
-                Some(policy) => {
-                    let whole = format!("{prefix}{}", route.path);
-                    let layer = layer_for(&whole, policy, layer.clone())?;
-                    // Not a `route_layer`: what a method router falls back to is a handler, too.
-                    route.methods.layer::<_, Infallible>(layer)
-                }
+                // Not a `route_layer`: what a method router falls back to is a handler, too.
+                Some(layer) => route.methods.layer::<_, Infallible>(layer),
             };
             router = router.route(&route.path, methods);
         }
@@ -208,7 +229,7 @@ impl<S: Clone + Send + Sync + 'static> Default for PolicyRouter<S> {
 
 impl<S> fmt::Debug for PolicyRouter<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let routes = self.routes.iter().map(|route| (&route.path, &route.policy));
+        let routes = self.routes.iter().map(|route| (&route.path, &route.access));
         let nested = self.nested.iter().map(|(path, routes)| (path, routes));
         f.debug_struct("PolicyRouter")
             .field("routes", &routes.collect::<Vec<_>>())

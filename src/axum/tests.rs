@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 
 use super::{Allowed, NamedPolicy, PolicyRouter};
 use crate::middleware::tests::support;
-use crate::{AuthLayer, Caller, Policy, Rejection, RequireLayer};
+use crate::{AuthLayer, Caller, Policy, Rejection, RequireLayer, VerifiedToken};
 
 fn layer() -> AuthLayer {
     AuthLayer::new(support::verifier())
@@ -281,6 +281,13 @@ fn router() -> PolicyRouter {
         .route("/orders", post(async || "placed"), Policy::scope("write"))
         .route("/never", never(), Policy::scope("nobody"))
         .nest("/admin", admin)
+        .authenticated(
+            "/me",
+            get(async |token: Option<VerifiedToken>| match token {
+                Some(_) => "somebody",
+                None => "nobody",
+            }),
+        )
         .public("/health", get(async || "well"))
 }
 
@@ -306,6 +313,7 @@ fn each_route_has_its_own_policy() {
         check(&app, ("POST", "/orders"), Some(&admin), "200 placed");
         check(&app, ("GET", "/admin/users"), Some(&bob), "403 forbidden");
         check(&app, ("GET", "/admin/users"), Some(&admin), "200 users");
+        check(&app, ("GET", "/me"), Some(&json!({})), "200 somebody");
         check(&app, ("GET", "/health"), None, "200 well");
         check(&app, ("GET", "/admin/about"), None, "200 about");
         for path in [
@@ -329,6 +337,14 @@ fn each_route_has_its_own_policy() {
         check(&app, ("GET", "/none"), Some(&admin), "404 not_found");
         check(&app, ("GET", "/admin/none"), Some(&admin), "404 not_found");
     }
+}
+
+#[test]
+fn a_route_without_a_decision_is_for_whom_the_layer_lets_through() {
+    let strict = router().guarded_by(layer()).unwrap();
+    check(&strict, ("GET", "/me"), None, "401 no_credentials");
+    let optional = router().guarded_by(layer().optional()).unwrap();
+    check(&optional, ("GET", "/me"), None, "200 nobody");
 }
 
 #[tokio::test]

@@ -81,14 +81,14 @@ async fn rotation_reaches_running_servers() {
 
 /// `examples/server.rs`, serving.
 #[derive(Debug)]
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     client: reqwest::Client,
     _child: Child,
 }
 
 impl Server {
-    fn start(issuer: &Issuer) -> Self {
+    pub(crate) fn start(issuer: &Issuer) -> Self {
         let mut command = Command::new(example("server"));
         command
             .env("LISTEN", "127.0.0.1:0")

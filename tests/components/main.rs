@@ -13,6 +13,7 @@ mod interoperability;
 mod key_trouble;
 mod mcp;
 mod outage;
+mod policies;
 mod rotation;
 mod support;
 mod tokens;

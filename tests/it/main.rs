@@ -33,6 +33,7 @@ mod many_issuers;
 mod multi_issuer;
 mod operations;
 mod policy;
+mod policy_at_the_edges;
 mod properties;
 mod provider_outage;
 mod redaction;
