@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::algorithm::Algorithm;
 use crate::claims::{Accepted, Audience, DEFAULT_LEEWAY, TokenType};
-use crate::error::BuildError;
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::KeyRefresh;
@@ -266,7 +265,7 @@ impl Issuer {
     }
 
     /// What is wrong with this issuer, with the path of the setting if it was read from a configuration.
-    pub(crate) fn at_its_path(&self, error: BuildError) -> BuildError {
+    pub(crate) fn at_its_path(&self, error: crate::BuildError) -> crate::BuildError {
         #[cfg(feature = "config")]
         if let Some(path) = &self.config_path {
             return error.at_path(path);

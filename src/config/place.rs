@@ -10,8 +10,8 @@ use crate::text::Escaped;
 #[derive(Clone, Copy)]
 pub(super) enum Place<'p> {
     Root,
-    Field(&'p Place<'p>, &'p str),
-    Element(&'p Place<'p>, usize),
+    Field(&'p Self, &'p str),
+    Element(&'p Self, usize),
 }
 
 impl Place<'_> {

@@ -200,7 +200,7 @@ pub enum BuildError {
         /// Where the setting stands, seen from the `VerifierConfig`: `"issuers[0].leeway"`.
         path: String,
         /// What is wrong with it.
-        error: Box<BuildError>,
+        error: Box<Self>,
     },
     /// Both a `Fetch` and settings for the crate's own HTTP client were given.
     #[error(
