@@ -219,7 +219,7 @@ impl Verifier {
                 .map(|&step| case.check(step, failed))
                 .collect(),
             keys: status.as_ref().map(ShownKeys::of),
-            claims: seen.signed.as_ref().map(|jwt| ShownClaims::of(jwt)),
+            claims: seen.signed.as_ref().map(ShownClaims::of),
             policies: Vec::new(),
             verdict,
         }
