@@ -110,6 +110,8 @@
 //! | | ERROR | an extractor without a layer in front of it: a mistake in the service |
 //! | `portcullis::testing` | WARN in a release build, else DEBUG | identities that nobody verified, with the feature `testing` |
 //!
+//! Why one token is refused [`Verifier::explain`] says, check by check, fit for a ticket.
+//!
 //! The `Rejection` is also in the extensions of each refusal's response, for layers outside. How keys
 //! are doing is in [`Verifier::status`]; an `Observer` hears of what happens to them, and the feature
 //! `metrics` counts it.
