@@ -112,6 +112,8 @@
 //! | | ERROR | a mistake in the service: no layer in front of an extractor, a policy that names no issuer in front of several |
 //! | `portcullis::testing` | WARN in a release build, else DEBUG | identities that nobody verified, with the feature `testing` |
 //!
+//! Why one token is refused [`Verifier::explain`] says, check by check, fit for a ticket.
+//!
 //! The `Rejection` is also in the extensions of each refusal's response, for layers outside. How keys
 //! are doing is in [`Verifier::status`]; an `Observer` hears of what happens to them, and the feature
 //! `metrics` counts it.

@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_list_is_cut() {
-        let list = |count| listed(std::iter::repeat_n(Escaped("a"), count));
+        let list = |count| listed(std::iter::repeat_n("a", count).map(Escaped));
         assert_eq!(list(0), "none");
         assert_eq!(list(2), r#""a", "a""#);
         assert_eq!(list(8), [r#""a""#; 8].join(", "));

@@ -128,7 +128,7 @@ impl Atom {
                 presence(path.read(token).is_ok_and(|claim| claim.is_some()))
             }
             Self::Issuer(_) => Some(format!("{:?}", Configured(token.issuer()))),
-            Self::Client(_) => Some(text(token.client_id().or(token.authorized_party()))),
+            Self::Client(_) => Some(text(token.client_id().or_else(|| token.authorized_party()))),
             Self::Actor { .. } => presence(token.value("act").is_some()),
             Self::Acr { .. } => Some(text(token.authentication().acr())),
             Self::Amr(_) => Some(listed(token.authentication().amr().map(Escaped))),

@@ -404,6 +404,8 @@ async fn an_unknown_key_can_be_told_apart() {
         found(&skipped, "key").starts_with("published and left out as other_use"),
         "{skipped}"
     );
+    let remedy = check(&skipped, "key").remedy().unwrap();
+    assert!(remedy.starts_with("have the issuer publish"), "{remedy}");
 
     // Nobody knows whether it is there.
     scene

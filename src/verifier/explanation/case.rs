@@ -11,7 +11,6 @@ use super::witness::Seen;
 use super::{Check, CheckOutcome};
 use crate::algorithm::Algorithm;
 use crate::claims::{Accepted, NumericDate, RegisteredClaims, TokenType, Validation, VerifiedJwt};
-use crate::clock::Now;
 use crate::error::{Malformation, VerifyError};
 use crate::jws::{MAX_TOKEN_BYTES, StatedHeader};
 use crate::text::{Configured, Escaped, Unvouched, listed};
@@ -35,7 +34,6 @@ pub(super) struct Case<'a> {
 impl<'a> Case<'a> {
     pub(super) fn new(
         token: &'a str,
-        now: Now,
         issuers: &'a TrustedIssuers,
         seen: &'a Seen<'_>,
         status: Option<&'a IssuerStatus>,
@@ -43,7 +41,7 @@ impl<'a> Case<'a> {
     ) -> Self {
         Self {
             token,
-            now: now.wall,
+            now: seen.now.wall,
             issuers,
             stated: StatedHeader::of(token),
             issuer: seen.issuer,
@@ -73,7 +71,7 @@ impl<'a> Case<'a> {
             depth: 0,
             expected: self.expected(step),
             found,
-            remedy: refused.map(remedy),
+            remedy: refused.map(|error| remedy(error, self.skipped_key())),
         }
     }
 

@@ -10,7 +10,7 @@ use super::case::Case;
 use super::step::Step;
 use crate::algorithm::Algorithm;
 use crate::error::{FetchError, FetchErrorKind, VerifyError};
-use crate::jwk::VerificationKey;
+use crate::jwk::{SkipReason, VerificationKey};
 use crate::key_set::KeySet;
 use crate::text::{Escaped, Unvouched, Words, listed};
 use crate::time_text::Span;
@@ -142,17 +142,19 @@ impl Case<'_> {
             VerifyError::AlgorithmMismatch => {
                 listed(all().filter(|key| key.key_id() == key_id).map(Named))
             }
-            _ => {
-                let mut skipped = status.skipped().iter();
-                match skipped.find(|skipped| key_id.is_some() && skipped.key_id() == key_id) {
-                    Some(skipped) => {
-                        let reason = skipped.reason();
-                        format!("published and left out as {}: {reason}", reason.code())
-                    }
-                    None => format!("unknown; there are {}", listed(all().map(Named))),
-                }
-            }
+            _ => match self.skipped_key() {
+                Some(reason) => format!("published and left out as {}: {reason}", reason.code()),
+                None => format!("unknown; there are {}", listed(all().map(Named))),
+            },
         })
+    }
+
+    /// Why the key that the header names is left out, if it is published.
+    pub(super) fn skipped_key(&self) -> Option<SkipReason> {
+        let mut skipped = self.status?.skipped().iter();
+        let key_id = self.key_id()?;
+        let skipped = skipped.find(|skipped| skipped.key_id() == Some(key_id))?;
+        Some(skipped.reason())
     }
 
     /// Why there are no keys to look in, or why nobody knows whether there is the one that is missing.

@@ -23,7 +23,6 @@ use serde::Serialize;
 use serde::ser::{SerializeStruct as _, Serializer};
 
 use super::{Stop, Verifier};
-use crate::clock::Now;
 use crate::error::VerifyError;
 use crate::policy::{Facts, Policy};
 use crate::text::Configured;
@@ -174,43 +173,42 @@ impl Verifier {
     /// # }
     /// ```
     pub async fn explain(&self, token: &str) -> Explanation {
-        let (mut now, mut seen) = (self.0.clock.now(), Seen::default());
-        let outcome = match self.judge(token, now, None, &mut seen) {
+        let mut seen = Seen::at(self.0.clock.now());
+        let outcome = match self.judge(token, seen.now, None, &mut seen) {
             #[cfg(feature = "remote")]
             Err(Stop::Wait { keys, reason }) => {
                 let fetched = keys.fetched(reason).await;
-                (now, seen) = (self.0.clock.now(), Seen::default());
-                self.judge(token, now, Some(&fetched), &mut seen)
+                seen = Seen::at(self.0.clock.now());
+                self.judge(token, seen.now, Some(&fetched), &mut seen)
             }
             outcome => outcome,
         };
         let verdict = outcome.map(|(token, _)| token);
-        self.account(token, now, &seen, verdict.map_err(Stop::without_waiting))
+        self.account(token, &seen, verdict.map_err(Stop::without_waiting))
     }
 
     /// As [`explain`](Self::explain), with the keys at hand: the verdict is that of
     /// [`verify_now`](Self::verify_now).
     #[must_use]
     pub fn explain_now(&self, token: &str) -> Explanation {
-        let (now, mut seen) = (self.0.clock.now(), Seen::default());
-        let outcome = self.judge(token, now, None, &mut seen);
+        let mut seen = Seen::at(self.0.clock.now());
+        let outcome = self.judge(token, seen.now, None, &mut seen);
         let verdict = outcome.map(|(token, _)| token);
-        self.account(token, now, &seen, verdict.map_err(Stop::asking_to_fetch))
+        self.account(token, &seen, verdict.map_err(Stop::asking_to_fetch))
     }
 
     fn account(
         &self,
         token: &str,
-        now: Now,
         seen: &Seen<'_>,
         verdict: Result<VerifiedToken, VerifyError>,
     ) -> Explanation {
         let error = verdict.as_ref().err();
-        let status = seen.issuer.map(|issuer| issuer.status(now));
-        let case = Case::new(token, now, &self.0.issuers, seen, status.as_ref(), error);
+        let status = seen.issuer.map(|issuer| issuer.status(seen.now));
+        let case = Case::new(token, &self.0.issuers, seen, status.as_ref(), error);
         let failed = error.map(|error| case.failed_step(error));
         Explanation {
-            at: now.wall,
+            at: seen.now.wall,
             issuer: seen
                 .issuer
                 .map(|issuer| Configured(issuer.name()).to_string()),
@@ -219,7 +217,7 @@ impl Verifier {
                 .map(|&step| case.check(step, failed))
                 .collect(),
             keys: status.as_ref().map(ShownKeys::of),
-            claims: seen.signed.as_ref().map(|jwt| ShownClaims::of(jwt)),
+            claims: seen.signed.as_ref().map(ShownClaims::of),
             policies: Vec::new(),
             verdict,
         }

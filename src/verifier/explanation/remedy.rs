@@ -1,10 +1,15 @@
 //! What mends a refusal.
 
 use crate::error::{Malformation, VerifyError};
+use crate::jwk::SkipReason;
 
-/// Who has to do what, for whoever reads it in a ticket.
-pub(super) const fn remedy(error: &VerifyError) -> &'static str {
+/// Who has to do what, for whoever reads it in a ticket. `skipped`: why the key that the token names is left
+/// out, if it is published.
+pub(super) const fn remedy(error: &VerifyError, skipped: Option<SkipReason>) -> &'static str {
     match error {
+        VerifyError::UnknownKey if skipped.is_some() => {
+            "have the issuer publish the key as one that can be used, or sign with another"
+        }
         VerifyError::Malformed(Malformation::Parts) => {
             "send the access token as it was issued; one of 5 parts is encrypted and one without dots \
              is opaque, and neither can be verified here"

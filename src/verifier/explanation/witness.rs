@@ -2,6 +2,7 @@
 
 use super::super::trusted::TrustedIssuer;
 use crate::claims::VerifiedJwt;
+use crate::clock::Now;
 
 /// Who looks on while a token is judged, and changes nothing of it.
 pub(in crate::verifier) trait Witness<'v> {
@@ -13,11 +14,23 @@ pub(in crate::verifier) trait Witness<'v> {
 }
 
 /// All that was seen.
-#[derive(Default)]
 pub(super) struct Seen<'v> {
+    /// When the token was judged.
+    pub(super) now: Now,
     pub(super) issuer: Option<&'v TrustedIssuer>,
     /// Only of a token whose signature is right.
     pub(super) signed: Option<VerifiedJwt>,
+}
+
+impl Seen<'_> {
+    /// Nothing so far.
+    pub(super) const fn at(now: Now) -> Self {
+        Self {
+            now,
+            issuer: None,
+            signed: None,
+        }
+    }
 }
 
 impl<'v> Witness<'v> for Seen<'v> {
