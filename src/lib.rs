@@ -116,7 +116,7 @@
 //!
 //! The `Rejection` is also in the extensions of each refusal's response, for layers outside. How keys
 //! are doing is in [`Verifier::status`]; an `Observer` hears of what happens to them, and the feature
-//! `metrics` counts it.
+//! `metrics` counts it, and tokens, refusals and decisions. Spans learn what became of a request: [`telemetry`].
 //!
 //! # Features
 //!
@@ -129,7 +129,7 @@
 //! | `rust-crypto` | the portable backend: every algorithm but ML-DSA; used when `aws-lc-rs` is off | no |
 //! | `axum` | extractors for axum 0.8 | no |
 //! | `tonic` | statuses and request access for tonic 0.14 | no |
-//! | `metrics` | counters, gauges and histograms of keys and remembered tokens for the `metrics` facade: module `metrics` | no |
+//! | `metrics` | counters, gauges and histograms of tokens, refusals, policies and keys for the `metrics` facade: module `metrics` | no |
 //! | `config` | a verifier read from YAML, TOML, the environment: module `config` | no |
 //! | `testing` | a real issuer on loopback, a token builder, a virtual clock; for tests only | no |
 //!

@@ -488,4 +488,89 @@ mod tests {
             ]
         );
     }
+
+    /// Each reason has a key that costs nothing where its issuer is not known, and the same one.
+    #[test]
+    fn what_anybody_can_send_is_counted_by_keys_that_are_there() {
+        for reason in [
+            "malformed",
+            "too_large",
+            "untrusted_issuer",
+            "missing_claim",
+        ] {
+            let made = CountedIssuer::key(&UNKNOWN.into(), "refused", reason);
+            assert_eq!(of_no_issuer(reason), Some(&made));
+        }
+        assert_eq!(of_no_issuer("expired"), None);
+    }
+
+    #[test]
+    fn names_that_are_made_up_fill_no_memory() {
+        let policies = CountedPolicies::default();
+        let recorder = DebuggingRecorder::new();
+        metrics::with_local_recorder(&recorder, || {
+            for number in 0..MAX_POLICIES + 3 {
+                policies.decided(format!("policy {number}").leak(), None);
+            }
+            policies.decided("policy 0", None);
+        });
+        assert_eq!(policies.0.load().len(), MAX_POLICIES);
+        let metrics = recorder.snapshotter().snapshot().into_vec();
+        let count = |policy: &str| {
+            metrics.iter().find_map(|(key, _, _, value)| {
+                let mut labels = key.key().labels();
+                labels.any(|label| label.value() == policy).then_some(value)
+            })
+        };
+        assert_eq!(count("policy 0"), Some(&DebugValue::Counter(2)));
+        assert_eq!(count(OTHER), Some(&DebugValue::Counter(3)));
+        assert_eq!(metrics.len(), MAX_POLICIES + 1);
+    }
+
+    /// A recorder is the service's code.
+    #[test]
+    fn a_recorder_that_panics_breaks_nothing() {
+        struct Panicking;
+        impl Recorder for Panicking {
+            fn describe_counter(&self, _: metrics::KeyName, _: Option<Unit>, _: SharedString) {}
+            fn describe_gauge(&self, _: metrics::KeyName, _: Option<Unit>, _: SharedString) {}
+            fn describe_histogram(&self, _: metrics::KeyName, _: Option<Unit>, _: SharedString) {}
+            fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> metrics::Counter {
+                panic!("a recorder that panics")
+            }
+            fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> metrics::Gauge {
+                panic!("a recorder that panics")
+            }
+            fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> metrics::Histogram {
+                panic!("a recorder that panics")
+            }
+        }
+        metrics::with_local_recorder(&Panicking, || {
+            verification(&Verification {
+                issuer: None,
+                error: Some(&VerifyError::TooLarge),
+                remembered: Some(false),
+                passage: Passage::Verified,
+                clock: &crate::clock::SystemClock,
+                started: Some(Duration::ZERO),
+            });
+            #[cfg(feature = "tower")]
+            rejection("expired", 401);
+            policy_decision(&Policy::scope("a"), None);
+        });
+    }
+
+    #[test]
+    fn every_metric_is_described() {
+        let recorder = DebuggingRecorder::new();
+        // What is only described is not in a snapshot: a copy of the source tells.
+        metrics::with_local_recorder(&recorder, describe);
+        let source = include_str!("metrics.rs");
+        let table = source
+            .lines()
+            .filter(|line| line.starts_with("//! | `portcullis_"));
+        let body = source.split("pub fn describe()").nth(1).unwrap();
+        let body = body.split("macro_rules").next().unwrap();
+        assert_eq!(table.count(), body.matches("describe_").count());
+    }
 }

@@ -145,3 +145,127 @@ const CLIENT: &str = "portcullis.client";
 const REASON: &str = "portcullis.reason";
 const POLICY: &str = "portcullis.policy";
 const DECISION: &str = "portcullis.decision";
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::fmt;
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::json;
+    use tracing::field::{Empty, Field, Visit};
+    use tracing::span::{Attributes, Id, Record};
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+    use super::*;
+    use crate::error::{FetchError, FetchErrorKind};
+
+    /// Keeps what is recorded into spans after they were made.
+    #[derive(Clone, Default)]
+    struct Spans(Arc<Mutex<Vec<String>>>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Spans {
+        fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: Context<'_, S>) {}
+
+        fn on_record(&self, _: &Id, values: &Record<'_>, _: Context<'_, S>) {
+            values.record(&mut self.clone());
+        }
+    }
+
+    impl Visit for Spans {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            let name = field.name().trim_start_matches("portcullis.");
+            self.0.lock().unwrap().push(format!("{name}={value:?}"));
+        }
+    }
+
+    /// What the fields hear that a span declares.
+    fn heard(run: impl FnOnce()) -> Vec<String> {
+        let spans = Spans::default();
+        let subscriber = tracing_subscriber::registry().with(spans.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!(
+                "request",
+                portcullis.outcome = Empty,
+                portcullis.issuer = Empty,
+                portcullis.client = Empty,
+                portcullis.policy = Empty,
+                portcullis.decision = Empty,
+                portcullis.reason = Empty,
+            );
+            span.in_scope(run);
+        });
+        std::mem::take(&mut *spans.0.lock().unwrap())
+    }
+
+    fn token(claims: &serde_json::Value) -> VerifiedToken {
+        VerifiedToken::dangerously_assert_verified(claims)
+    }
+
+    #[test]
+    fn an_accepted_token_is_told_without_whom_it_is_about() {
+        let claims = json!({ "iss": "https://id.example", "sub": "alice", "azp": "app\n\u{202e}" });
+        assert_eq!(
+            heard(|| admitted(Some(&token(&claims)))),
+            [
+                r#"outcome="accepted""#,
+                r#"issuer="https://id.example""#,
+                r"client=app\u{a}\u{202e}"
+            ]
+        );
+        let claims =
+            json!({ "iss": "https://id.example", "client_id": "c".repeat(100), "azp": "b" });
+        let client = heard(|| admitted(Some(&token(&claims)))).pop().unwrap();
+        assert_eq!(client, format!("client={}...", "c".repeat(64)));
+        assert_eq!(heard(|| admitted(None)), [r#"outcome="anonymous""#]);
+    }
+
+    #[test]
+    fn what_is_refused_is_told_by_code() {
+        let down = VerifyError::KeysUnavailable(FetchError::new(FetchErrorKind::Deadline));
+        assert_eq!(heard(|| not_admitted(None)), [r#"outcome="refused""#]);
+        assert_eq!(
+            heard(|| not_admitted(Some(&VerifyError::Expired))),
+            [r#"outcome="refused""#]
+        );
+        assert_eq!(
+            heard(|| not_admitted(Some(&down))),
+            [r#"outcome="unavailable""#]
+        );
+        assert_eq!(heard(|| rejected("expired", 401)), [r#"reason="expired""#]);
+    }
+
+    #[test]
+    fn a_decision_is_told_by_the_policys_name() {
+        let token = token(&json!({ "scope": "a", "roles": 7 }));
+        let check = |policy: Policy, expected: [&str; 2]| {
+            let decision = policy.check(&token);
+            assert_eq!(heard(|| policy_decision(&policy, &decision)), expected);
+        };
+        check(
+            Policy::scope("a").named("read"),
+            [r#"policy="read""#, r#"decision="allowed""#],
+        );
+        check(
+            Policy::scope("b"),
+            [r#"policy="unnamed""#, r#"decision="denied""#],
+        );
+        check(
+            Policy::role("b"),
+            [r#"policy="unnamed""#, r#"decision="fault""#],
+        );
+    }
+
+    #[test]
+    fn a_span_hears_only_what_it_declares() {
+        let spans = Spans::default();
+        let subscriber = tracing_subscriber::registry().with(spans.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            admitted(None);
+            let span = tracing::info_span!("request", portcullis.reason = Empty, other = Empty);
+            let _entered = span.enter();
+            admitted(None);
+            rejected("expired", 401);
+        });
+        assert_eq!(*spans.0.lock().unwrap(), [r#"reason="expired""#]);
+    }
+}

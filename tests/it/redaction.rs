@@ -415,7 +415,11 @@ async fn h9_nothing_of_a_refused_token_is_shown_anywhere() {
                             "key_not_cached",
                             "cross_site_request",
                         ];
-                        let no_token = ["malformed_credentials", "other_scheme", "no_credentials"];
+                        let no_token = [
+                            "malformed_credentials",
+                            "several_credentials",
+                            "no_credentials",
+                        ];
                         reasons.contains(label.value())
                             || [&ours[..], &no_token].concat().contains(&label.value())
                     }

@@ -378,6 +378,130 @@ where
     counts[4]
 }
 
+/// A span that says nothing of authentication costs nothing, whoever listens.
+#[test]
+fn a_span_without_the_fields_takes_no_memory() {
+    let issuer = issuer();
+    let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
+    let trusted = Issuer::keys(issuer.issuer(), keys, Audience::of(AUDIENCE));
+    let layer = AuthLayer::new(Verifier::new(trusted).unwrap());
+    let token = issuer.token().claim("client_id", "console").sign();
+    let request = || Request::get("/me").header(AUTHORIZATION, format!("Bearer {token}"));
+    let expected = allocations(&layer, request());
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::sink)
+        .finish();
+    tracing::subscriber::with_default(subscriber, || {
+        assert_eq!(allocations(&layer, request()), expected, "no span");
+        let _span =
+            tracing::info_span!("request", path = "/me", status = tracing::field::Empty).entered();
+        assert_eq!(allocations(&layer, request()), expected, "another span");
+        drop(_span);
+        let _span =
+            tracing::info_span!("request", portcullis.outcome = tracing::field::Empty).entered();
+        assert!(
+            allocations(&layer, request()) > expected,
+            "the counter counts"
+        );
+    });
+}
+
+/// What is counted on the way of most requests, and of what anybody can send, is counted without memory of
+/// ours, with a recorder that takes none.
+#[cfg(feature = "metrics")]
+#[test]
+fn counting_takes_no_memory() {
+    let issuer = issuer();
+    let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
+    let trusted = Issuer::keys(issuer.issuer(), keys, Audience::of(AUDIENCE));
+    let verifier = Verifier::new(trusted).unwrap();
+    let layer = AuthLayer::new(verifier.clone());
+    let token = issuer.token().scope("orders:read").sign();
+    let request = || Request::get("/me").header(AUTHORIZATION, format!("Bearer {token}"));
+    let expected = allocations(&layer, request());
+    let policy = Policy::scope("orders:read").named("counting_takes_no_memory");
+    let verified = verifier.verify_now(&token).unwrap();
+    policy.check(&verified).unwrap();
+    let recorder = OneCounter::default();
+    metrics::with_local_recorder(&recorder, || {
+        let before = recorder.count();
+        assert_eq!(allocations(&layer, request()), expected);
+        assert_eq!(
+            recorder.count() - before,
+            10,
+            "five hits, each a token and a hit"
+        );
+        for times in 0..2 {
+            let decision = policy.check(&verified);
+            let measured = allocation_counter::measure(|| {
+                portcullis::telemetry::policy_decision(&policy, &decision);
+            });
+            assert!(times == 0 || measured.count_total == 0);
+        }
+        assert_eq!(recorder.count() - before, 12);
+        let large = "a".repeat(20_000);
+        check("a token that is too large, counted", 0, || {
+            assert!(verifier.verify_now(&large).is_err());
+        });
+        assert_eq!(recorder.count() - before, 13);
+    });
+}
+
+/// Counts all that is counted, and measures nothing.
+#[cfg(feature = "metrics")]
+#[derive(Default)]
+struct OneCounter(std::sync::Arc<std::sync::atomic::AtomicU64>);
+
+#[cfg(feature = "metrics")]
+impl OneCounter {
+    fn count(&self) -> u64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+#[cfg(feature = "metrics")]
+impl metrics::Recorder for OneCounter {
+    fn describe_counter(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+
+    fn describe_gauge(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+
+    fn describe_histogram(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+
+    fn register_counter(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        metrics::Counter::from_arc(std::sync::Arc::clone(&self.0))
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::noop()
+    }
+
+    fn register_histogram(
+        &self,
+        _: &metrics::Key,
+        _: &metrics::Metadata<'_>,
+    ) -> metrics::Histogram {
+        metrics::Histogram::noop()
+    }
+}
+
 #[test]
 fn a_decision_that_allows_takes_no_memory() {
     let claims = serde_json::json!({
