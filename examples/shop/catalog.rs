@@ -5,10 +5,10 @@ use axum::{Json, Router};
 use portcullis::{Audience, AuthLayer, BuildError, Issuer, VerifiedToken, Verifier};
 use serde_json::{Value, json};
 
-pub const AUDIENCE: &str = "https://catalog.shop.test";
+pub(crate) const AUDIENCE: &str = "https://catalog.shop.test";
 
 /// No token is fine. One that is not accepted is refused all the same: whoever sends one wants to be known.
-pub fn app(issuer: &str) -> Result<Router, BuildError> {
+pub(crate) fn app(issuer: &str) -> Result<Router, BuildError> {
     let verifier = Verifier::new(Issuer::discover(issuer, Audience::of(AUDIENCE)))?;
     Ok(Router::new()
         .route("/products", get(products))

@@ -11,21 +11,21 @@ use super::ledger_proto::ledger_client::LedgerClient;
 use super::ledger_proto::{CloseBooksRequest, RefundRequest};
 use super::table::Outcome;
 
-pub struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     issuer: String,
     ledger: LedgerClient<Channel>,
 }
 
 /// Who logs in, and what for.
-pub struct Login<'a> {
-    pub username: &'a str,
-    pub audience: &'a str,
-    pub scope: &'a str,
+pub(crate) struct Login<'a> {
+    pub(crate) username: &'a str,
+    pub(crate) audience: &'a str,
+    pub(crate) scope: &'a str,
 }
 
 impl Client {
-    pub fn new(issuer: &str, ledger: Channel) -> Self {
+    pub(crate) fn new(issuer: &str, ledger: Channel) -> Self {
         Self {
             http: reqwest::Client::new(),
             issuer: issuer.to_owned(),
@@ -34,7 +34,11 @@ impl Client {
     }
 
     /// A token of the issuer, after a login of the kind that a service has asked for, if one has.
-    pub async fn log_in(&self, login: &Login<'_>, step_up: &StepUp) -> Result<String, Error> {
+    pub(crate) async fn log_in(
+        &self,
+        login: &Login<'_>,
+        step_up: &StepUp,
+    ) -> Result<String, Error> {
         #[derive(Deserialize)]
         struct Issued {
             access_token: String,
@@ -61,12 +65,12 @@ impl Client {
         Ok(answer.json::<Issued>().await?.access_token)
     }
 
-    /// Sends a request that is written as `GET /path` or `POST /path body`.
-    pub async fn send(
+    /// Sends a request that is written as `GET /path` or `POST /path body`, and without a token if that is empty.
+    pub(crate) async fn send(
         &self,
         service: &str,
         request: &str,
-        token: Option<&str>,
+        token: &str,
     ) -> Result<Outcome, Error> {
         let (method, rest) = request.split_once(' ').ok_or("no path")?;
         let (path, body) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -74,7 +78,7 @@ impl Client {
             Method::from_bytes(method.as_bytes())?,
             format!("{service}{path}"),
         );
-        if let Some(token) = token {
+        if !token.is_empty() {
             request = request.bearer_auth(token);
         }
         if !body.is_empty() {
@@ -92,8 +96,8 @@ impl Client {
     }
 
     /// Has the ledger write down a refund.
-    pub async fn refund(&self, order: u64, token: Option<&str>) -> Result<Outcome, Error> {
-        let request = authorized(RefundRequest { order, cents: 350 }, token)?;
+    pub(crate) async fn refund(&self, order: u64, token: &str) -> Result<Outcome, Error> {
+        let request = authorized(RefundRequest { order, cents: 450 }, token)?;
         Ok(outcome(
             self.ledger.clone().refund(request).await,
             |entry| {
@@ -106,7 +110,7 @@ impl Client {
     }
 
     /// Has the ledger close its books.
-    pub async fn close_books(&self, token: Option<&str>) -> Result<Outcome, Error> {
+    pub(crate) async fn close_books(&self, token: &str) -> Result<Outcome, Error> {
         let request = authorized(CloseBooksRequest {}, token)?;
         Ok(outcome(
             self.ledger.clone().close_books(request).await,
@@ -115,9 +119,9 @@ impl Client {
     }
 }
 
-fn authorized<T>(message: T, token: Option<&str>) -> Result<Request<T>, Error> {
+fn authorized<T>(message: T, token: &str) -> Result<Request<T>, Error> {
     let mut request = Request::new(message);
-    if let Some(token) = token {
+    if !token.is_empty() {
         request
             .metadata_mut()
             .insert("authorization", format!("Bearer {token}").parse()?);
@@ -143,7 +147,7 @@ fn outcome<T>(answer: Result<Response<T>, Status>, show: impl FnOnce(T) -> Strin
 
 /// The login that a service asks for ([RFC 9470 §3](https://www.rfc-editor.org/rfc/rfc9470#section-3)).
 #[derive(Default)]
-pub struct StepUp {
+pub(crate) struct StepUp {
     acr_values: Option<String>,
     max_age: Option<String>,
 }
@@ -151,7 +155,7 @@ pub struct StepUp {
 impl StepUp {
     /// Reads it from a challenge; nothing, if that asks for something else. Quotes within quotes are not read, which
     /// no level and no age has.
-    pub fn asked_for_by(challenge: &str) -> Option<Self> {
+    pub(crate) fn asked_for_by(challenge: &str) -> Option<Self> {
         let mut step_up = Self::default();
         let mut error = "";
         let mut rest = challenge.strip_prefix("Bearer ")?;

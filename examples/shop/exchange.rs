@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use super::token_exchange::{ACCESS_TOKEN, GRANT};
 
 /// Exchanges tokens as one service, which becomes the actor: `act` in the new token.
-pub struct Exchange {
+pub(crate) struct Exchange {
     issuer: String,
     id: &'static str,
     secret: String,
@@ -20,7 +20,7 @@ pub struct Exchange {
 
 /// Why there is no token.
 #[derive(Debug)]
-pub enum ExchangeError {
+pub(crate) enum ExchangeError {
     /// The issuer says no, with this code.
     Refused(String),
     /// The issuer cannot be asked.
@@ -28,7 +28,7 @@ pub enum ExchangeError {
 }
 
 impl Exchange {
-    pub fn new(
+    pub(crate) fn new(
         issuer: impl Into<String>,
         id: &'static str,
         secret: impl Into<String>,
@@ -45,7 +45,7 @@ impl Exchange {
     }
 
     /// A token for this audience, about whom the subject token is about.
-    pub async fn token(
+    pub(crate) async fn token(
         &self,
         subject_token: &str,
         audience: &str,

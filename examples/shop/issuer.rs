@@ -23,10 +23,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::Error;
-use super::token_exchange::{self, Client, Clients};
+use super::token_exchange::{self, Service, Services};
 
 /// The issuer's URL, by which it is known, and what only an issuer can do.
-pub struct ShopIssuer {
+pub(crate) struct ShopIssuer {
     desk: Arc<Desk>,
     stop: Arc<Notify>,
     server: JoinHandle<std::io::Result<()>>,
@@ -34,12 +34,12 @@ pub struct ShopIssuer {
 
 impl ShopIssuer {
     /// Starts on loopback. These services may exchange tokens.
-    pub async fn start(clients: Vec<Client>) -> Result<Self, Error> {
+    pub(crate) async fn start(services: Vec<Service>) -> Result<Self, Error> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let keys = TestIssuer::start().await?;
         let desk = Arc::new(Desk {
-            clients: Clients::new(clients, &url, keys.jwks_uri())?,
+            services: Services::new(services, &url, keys.jwks_uri())?,
             url,
             keys,
             sessions: Mutex::default(),
@@ -56,24 +56,24 @@ impl ShopIssuer {
         Ok(Self { desk, stop, server })
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.desk.url
     }
 
     /// What a person of the shop would be given for this, to be changed before it is signed.
-    pub fn token_of(&self, name: &str, audience: &str, scope: &str) -> Option<TokenBuilder> {
+    pub(crate) fn token_of(&self, name: &str, audience: &str, scope: &str) -> Option<TokenBuilder> {
         let person = Person::named(name)?;
         let session = Session::of_this_morning(SystemClock::default().now().wall);
         Some(self.desk.token(person, &session, audience, scope))
     }
 
     /// Signs with other keys from now on, and publishes the old ones no longer.
-    pub fn rotate_keys(&self) {
+    pub(crate) fn rotate_keys(&self) {
         self.desk.keys.rotate();
     }
 
     /// Nothing of it answers any more.
-    pub async fn stop(&mut self) -> Result<(), Error> {
+    pub(crate) async fn stop(&mut self) -> Result<(), Error> {
         self.desk.keys.fail_with(Fault::Refuse);
         self.stop.notify_one();
         Ok((&mut self.server).await??)
@@ -81,10 +81,10 @@ impl ShopIssuer {
 }
 
 /// What its endpoints share.
-pub struct Desk {
-    pub url: String,
-    pub keys: TestIssuer,
-    pub clients: Clients,
+pub(crate) struct Desk {
+    pub(crate) url: String,
+    pub(crate) keys: TestIssuer,
+    pub(crate) services: Services,
     sessions: Mutex<HashMap<&'static str, Session>>,
 }
 
@@ -232,12 +232,12 @@ impl Desk {
 }
 
 /// A token in a response, which nobody may keep.
-pub fn issued(answer: &Value) -> Response {
+pub(crate) fn issued(answer: &Value) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
 /// An error of OAuth ([RFC 6749 §5.2](https://www.rfc-editor.org/rfc/rfc6749#section-5.2)).
-pub struct OauthError(pub &'static str);
+pub(crate) struct OauthError(pub(crate) &'static str);
 
 impl IntoResponse for OauthError {
     fn into_response(self) -> Response {

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 use super::ledger_proto::ledger_server::{Ledger, LedgerServer};
 use super::ledger_proto::{CloseBooksReply, CloseBooksRequest, Entry, RefundRequest};
 
-pub const AUDIENCE: &str = "https://ledger.shop.test";
+pub(crate) const AUDIENCE: &str = "https://ledger.shop.test";
 
 /// Who may call what. A method that is not here is nobody's: `CloseBooks` was forgotten, and never runs.
 fn policies() -> Result<RequireLayer, BuildError> {
@@ -28,7 +28,7 @@ fn policies() -> Result<RequireLayer, BuildError> {
 }
 
 /// Serves until it is dropped.
-pub fn serve(
+pub(crate) fn serve(
     listener: TcpListener,
     issuer: &str,
 ) -> Result<impl Future<Output = Result<(), transport::Error>> + use<>, BuildError> {

@@ -43,26 +43,28 @@ mod ledger;
 mod ledger_proto;
 mod client;
 mod story;
+mod stage;
 mod table;
 
 use client::Client;
 use exchange::Exchange;
 use issuer::ShopIssuer;
-use story::Story;
+use stage::Stage;
 use table::Table;
+use token_exchange::Service;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Error> {
     let issuer = ShopIssuer::start(vec![
-        token_exchange::Client {
+        Service {
             id: "orders",
             secret: ORDERS_SECRET.to_owned(),
             audience: orders::AUDIENCE,
             calls: &[ledger::AUDIENCE],
         },
-        token_exchange::Client {
+        Service {
             id: "catalog",
             secret: CATALOG_SECRET.to_owned(),
             audience: catalog::AUDIENCE,
@@ -80,15 +82,15 @@ async fn main() -> Result<ExitCode, Error> {
         audience: ledger::AUDIENCE,
     };
     let exchange = Exchange::new(issuer.url(), "orders", ORDERS_SECRET)?;
-    let story = Story {
+    let stage = Stage {
         client: Client::new(issuer.url(), ledger),
         catalog: serve(catalog::app(issuer.url())?).await?,
         orders: serve(orders::app(issuer.url(), exchange, peer)?).await?,
         issuer,
         stranger: TestIssuer::start().await?,
-        table: Table::default(),
+        table: Table::new(),
     };
-    story.play().await
+    story::play(stage).await
 }
 
 async fn serve(app: Router) -> Result<String, Error> {

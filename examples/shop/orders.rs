@@ -9,7 +9,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router, response};
 use portcullis::axum::PolicyRouter;
 use portcullis::middleware::Caller;
-use portcullis::{Audience, AuthLayer, BearerToken, Issuer, Policy, Rejection, Verifier};
+use portcullis::{
+    Audience, AuthLayer, BearerToken, Issuer, Policy, PolicyError, Rejection, Verifier,
+};
+use serde::Deserialize;
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -17,9 +20,9 @@ use super::Error;
 use super::exchange::{Exchange, ExchangeError};
 use super::ledger_proto::RefundRequest;
 use super::ledger_proto::ledger_client::LedgerClient;
-use super::order::{self, Order, Orders, Wish};
+use super::order::{self, Order, Orders};
 
-pub const AUDIENCE: &str = "https://orders.shop.test";
+pub(crate) const AUDIENCE: &str = "https://orders.shop.test";
 
 /// Who may do what. There is no way to add a route and not to say.
 fn routes() -> PolicyRouter<Shop> {
@@ -49,11 +52,11 @@ struct ObjectPolicies {
 }
 
 impl ObjectPolicies {
-    fn new() -> Self {
+    fn new() -> Result<Self, PolicyError> {
         let staff = Policy::role("support").or(Policy::role("admin"));
-        let see = Policy::owner().or(staff).hidden();
-        let change = see.clone().and(Policy::owner());
-        Self { see, change }
+        let see = Policy::owner().or(staff).hidden().validated()?;
+        let change = see.clone().and(Policy::owner()).validated()?;
+        Ok(Self { see, change })
     }
 }
 
@@ -67,18 +70,24 @@ struct Inner {
     ledger: Ledger,
 }
 
+/// What a customer asks for.
+#[derive(Deserialize)]
+struct Wish {
+    item: String,
+}
+
 /// The service that writes down refunds.
-pub struct Ledger {
-    pub channel: Channel,
-    pub audience: &'static str,
+pub(crate) struct Ledger {
+    pub(crate) channel: Channel,
+    pub(crate) audience: &'static str,
 }
 
 /// Only the issuer's URL is shared with other services; `exchange` has what this one is known by there.
-pub fn app(issuer: &str, exchange: Exchange, ledger: Ledger) -> Result<Router, Error> {
+pub(crate) fn app(issuer: &str, exchange: Exchange, ledger: Ledger) -> Result<Router, Error> {
     let verifier = Verifier::new(Issuer::discover(issuer, Audience::of(AUDIENCE)))?;
     let shop = Shop(Arc::new(Inner {
         orders: Orders::default(),
-        policies: ObjectPolicies::new(),
+        policies: ObjectPolicies::new()?,
         exchange,
         ledger,
     }));
@@ -99,11 +108,10 @@ async fn place(
     caller: Caller,
     State(Shop(shop)): State<Shop>,
     Json(wish): Json<Wish>,
-) -> (StatusCode, Json<Order>) {
-    (
-        StatusCode::CREATED,
-        Json(shop.orders.place(wish, caller.token())),
-    )
+) -> Result<(StatusCode, Json<Order>), StatusCode> {
+    let order = shop.orders.place(&wish.item, caller.token());
+    let order = order.ok_or(StatusCode::UNPROCESSABLE_ENTITY)?;
+    Ok((StatusCode::CREATED, Json(order)))
 }
 
 async fn read(
@@ -156,7 +164,7 @@ impl Inner {
         })?;
         let mut request = tonic::Request::new(RefundRequest {
             order: order.id,
-            cents: order.wish.cents,
+            cents: order.cents,
         });
         let bearer = format!("Bearer {token}")
             .parse()

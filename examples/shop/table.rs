@@ -4,14 +4,14 @@ use std::process::ExitCode;
 
 /// How something ended: a status, and what the caller was told beside it.
 #[derive(Eq, PartialEq)]
-pub struct Outcome {
-    pub status: String,
+pub(crate) struct Outcome {
+    pub(crate) status: String,
     /// The challenge of a refusal, or the answer.
-    pub told: String,
+    pub(crate) told: String,
 }
 
 impl Outcome {
-    pub fn new(status: impl ToString, told: impl Into<String>) -> Self {
+    pub(crate) fn new(status: impl ToString, told: impl Into<String>) -> Self {
         Self {
             status: status.to_string(),
             told: told.into(),
@@ -20,37 +20,54 @@ impl Outcome {
 }
 
 /// Prints the rows, and counts those that went otherwise.
-#[derive(Default)]
-pub struct Table {
+pub(crate) struct Table {
     rows: usize,
     wrong: usize,
 }
 
 impl Table {
-    pub fn chapter(&self, title: &str) {
-        println!("\n{title}");
-        println!(
-            "  {:<34} {:<8} {:<30} {:<17} {:<17} as expected; told",
-            "who", "at", "tries", "expected", "happened"
-        );
+    pub(crate) fn new() -> Self {
+        line([
+            "who",
+            "at",
+            "tries",
+            "expected",
+            "happened",
+            "so?",
+            "and was told",
+        ]);
+        Self { rows: 0, wrong: 0 }
     }
 
-    pub fn row(&mut self, [who, at, tries]: [&str; 3], expected: &Outcome, happened: &Outcome) {
-        self.rows += 1;
+    pub(crate) fn chapter(&self, title: &str) {
+        println!("\n{title}");
+    }
+
+    pub(crate) fn row(
+        &mut self,
+        [who, at, tries]: [&str; 3],
+        expected: &Outcome,
+        happened: &Outcome,
+    ) {
         let right = expected == happened;
         let verdict = if right { "yes" } else { "NO" };
-        let Outcome { status, told } = happened;
-        println!(
-            "  {who:<34} {at:<8} {tries:<30} {:<17} {status:<17} {verdict:<4} {told}",
-            expected.status
-        );
+        line([
+            who,
+            at,
+            tries,
+            &expected.status,
+            &happened.status,
+            verdict,
+            &happened.told,
+        ]);
         if !right {
-            self.wrong += 1;
-            println!("  expected to be told: {}", expected.told);
+            println!("  must be told: {}", expected.told);
         }
+        self.rows += 1;
+        self.wrong += usize::from(!right);
     }
 
-    pub fn verdict(&self) -> ExitCode {
+    pub(crate) fn verdict(&self) -> ExitCode {
         println!(
             "\n{} rows, {} of them not as expected",
             self.rows, self.wrong
@@ -61,4 +78,8 @@ impl Table {
             ExitCode::FAILURE
         }
     }
+}
+
+fn line([who, at, tries, expected, happened, verdict, told]: [&str; 7]) {
+    println!("  {who:<32} {at:<8} {tries:<23} {expected:<17} {happened:<17} {verdict:<4} {told}");
 }

@@ -17,37 +17,41 @@ use serde_json::{Value, json};
 
 use super::issuer::{Desk, OauthError, issued};
 
-pub const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(crate) const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 /// A service that may exchange tokens.
-pub struct Client {
-    pub id: &'static str,
-    pub secret: String,
+pub(crate) struct Service {
+    pub(crate) id: &'static str,
+    pub(crate) secret: String,
     /// What it is called in `aud`: only tokens that it was called with are exchanged.
-    pub audience: &'static str,
+    pub(crate) audience: &'static str,
     /// Whom it calls in turn.
-    pub calls: &'static [&'static str],
+    pub(crate) calls: &'static [&'static str],
 }
 
 /// The services that are known here, each with what checks the tokens that it brings.
-pub struct Clients(Vec<(Client, Verifier)>);
+pub(crate) struct Services(Vec<(Service, Verifier)>);
 
-impl Clients {
-    pub fn new(clients: Vec<Client>, issuer: &str, jwks_uri: &str) -> Result<Self, BuildError> {
-        let clients = clients.into_iter().map(|client| {
+impl Services {
+    pub(crate) fn new(
+        services: Vec<Service>,
+        issuer: &str,
+        jwks_uri: &str,
+    ) -> Result<Self, BuildError> {
+        let services = services.into_iter().map(|service| {
             let verifier = Verifier::new(Issuer::jwks_uri(
                 issuer,
                 jwks_uri,
-                Audience::of(client.audience),
+                Audience::of(service.audience),
             ))?;
-            Ok((client, verifier))
+            Ok((service, verifier))
         });
-        clients.collect::<Result<_, _>>().map(Self)
+        services.collect::<Result<_, _>>().map(Self)
     }
 
     /// By `client_secret_basic`. Ids and secrets here are such that they need no encoding.
-    fn authenticate(&self, headers: &HeaderMap) -> Option<&(Client, Verifier)> {
+    fn authenticate(&self, headers: &HeaderMap) -> Option<&(Service, Verifier)> {
         let credentials = headers
             .get(AUTHORIZATION)?
             .to_str()
@@ -55,14 +59,14 @@ impl Clients {
             .strip_prefix("Basic ")?;
         let credentials = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
         let (id, secret) = credentials.split_once(':')?;
-        let known = self.0.iter().find(|(client, _)| client.id == id)?;
+        let known = self.0.iter().find(|(service, _)| service.id == id)?;
         verify_slices_are_equal(known.0.secret.as_bytes(), secret.as_bytes()).ok()?;
         Some(known)
     }
 }
 
 #[derive(Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     grant_type: String,
     subject_token: String,
     subject_token_type: String,
@@ -71,13 +75,13 @@ pub struct Request {
 }
 
 /// The new token is about the same person and the same login, for the other service alone, and says who acts.
-pub async fn exchange(
+pub(crate) async fn exchange(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
     Form(request): Form<Request>,
 ) -> Result<Response, OauthError> {
     let (actor, verifier) = desk
-        .clients
+        .services
         .authenticate(&headers)
         .ok_or(OauthError("invalid_client"))?;
     if request.grant_type != GRANT {
