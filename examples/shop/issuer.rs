@@ -1,8 +1,9 @@
 //! **Stands in for a real issuer**, such as Keycloak, Entra or Auth0, of which a shop would use one.
 //!
 //! The keys are those of a `TestIssuer`. Added to them are the metadata, the login and the token exchange
-//! ([`token_exchange`](super::token_exchange)). A login takes a name and no password, and there is no browser: in
-//! place of `/login` a real issuer has the authorization code flow, with the same `scope`, `acr_values` and `max_age`.
+//! ([`token_exchange`](super::token_exchange)). A login takes a name and no password, there is no browser, and whatever
+//! scope is asked for is granted: in place of `/login` a real issuer has the authorization code flow, with the same
+//! `scope`, `acr_values` and `max_age`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -30,6 +30,7 @@ mod catalog;
 mod order;
 mod orders;
 mod exchange;
+mod ledger_peer;
 mod ledger;
 #[allow(
     clippy::all,
@@ -49,6 +50,7 @@ mod table;
 use client::Client;
 use exchange::Exchange;
 use issuer::ShopIssuer;
+use ledger_peer::LedgerPeer;
 use stage::Stage;
 use table::Table;
 use token_exchange::Service;
@@ -77,15 +79,15 @@ async fn main() -> Result<ExitCode, Error> {
     let ledger = Channel::from_shared(format!("http://{}", listener.local_addr()?))?.connect_lazy();
     tokio::spawn(ledger::serve(listener, issuer.url())?);
 
-    let peer = orders::Ledger {
+    let ledger_peer = LedgerPeer {
         channel: ledger.clone(),
         audience: ledger::AUDIENCE,
+        exchange: Exchange::new(issuer.url(), "orders", ORDERS_SECRET)?,
     };
-    let exchange = Exchange::new(issuer.url(), "orders", ORDERS_SECRET)?;
     let stage = Stage {
         client: Client::new(issuer.url(), ledger),
         catalog: serve(catalog::app(issuer.url())?).await?,
-        orders: serve(orders::app(issuer.url(), exchange, peer)?).await?,
+        orders: serve(orders::app(issuer.url(), ledger_peer)?).await?,
         issuer,
         stranger: TestIssuer::start().await?,
         table: Table::new(),

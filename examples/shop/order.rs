@@ -62,13 +62,27 @@ impl Orders {
         self.lock().iter().cloned().map(Guarded::new).collect()
     }
 
-    /// Changes an order that somebody was allowed to have.
-    pub(crate) fn set_state(&self, mut order: Order, state: State) -> Order {
-        order.state = state;
-        if let Some(stored) = self.lock().iter_mut().find(|stored| stored.id == order.id) {
-            stored.state = state;
-        }
-        order
+    /// Cancels an order that somebody was allowed to have, unless something else has happened to it.
+    pub(crate) fn cancel(&self, order: Order) -> Option<Order> {
+        self.change(
+            order,
+            |before| matches!(before, State::Placed),
+            State::Cancelled,
+        )
+    }
+
+    /// Notes that an order is refunded. The ledger sees to it that each is once.
+    pub(crate) fn refund(&self, order: Order) -> Option<Order> {
+        self.change(order, |_| true, State::Refunded)
+    }
+
+    fn change(&self, order: Order, may: impl Fn(State) -> bool, state: State) -> Option<Order> {
+        let mut orders = self.lock();
+        let stored = orders
+            .iter_mut()
+            .find(|stored| stored.id == order.id && may(stored.state))?;
+        stored.state = state;
+        Some(Order { state, ..order })
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Order>> {

@@ -1,4 +1,4 @@
-//! The orders: an axum service. A function asks for a policy where its route is, an object where it is found.
+//! The orders: an axum service. Each route asks for a policy where it is added, each order where it is found.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,19 +13,15 @@ use portcullis::{
     Audience, AuthLayer, BearerToken, Issuer, Policy, PolicyError, Rejection, Verifier,
 };
 use serde::Deserialize;
-use tonic::Code;
-use tonic::transport::Channel;
 
 use super::Error;
-use super::exchange::{Exchange, ExchangeError};
-use super::ledger_proto::RefundRequest;
-use super::ledger_proto::ledger_client::LedgerClient;
-use super::order::{self, Order, Orders};
+use super::ledger_peer::LedgerPeer;
+use super::order::{Order, Orders};
 
 pub(crate) const AUDIENCE: &str = "https://orders.shop.test";
 
-/// Who may do what. There is no way to add a route and not to say.
-fn routes() -> PolicyRouter<Shop> {
+/// Who may do what. There is no way to add a route without saying so.
+fn routes() -> PolicyRouter<Arc<Shop>> {
     let read_scope = Policy::scope("orders:read");
     let write_scope = Policy::scope("orders:write");
     // What cannot be undone: an admin who has just proved who they are, with more than a password.
@@ -45,7 +41,7 @@ fn routes() -> PolicyRouter<Shop> {
         .route("/orders/{id}/refund", post(refund), refunds)
 }
 
-/// To whom. Who may not see an order does not learn that there is one.
+/// Who may do it to which order. Who may not see one does not learn that it is there.
 struct ObjectPolicies {
     see: Policy,
     change: Policy,
@@ -60,14 +56,10 @@ impl ObjectPolicies {
     }
 }
 
-#[derive(Clone)]
-struct Shop(Arc<Inner>);
-
-struct Inner {
+struct Shop {
     orders: Orders,
     policies: ObjectPolicies,
-    exchange: Exchange,
-    ledger: Ledger,
+    ledger: LedgerPeer,
 }
 
 /// What a customer asks for.
@@ -76,37 +68,31 @@ struct Wish {
     item: String,
 }
 
-/// The service that writes down refunds.
-pub(crate) struct Ledger {
-    pub(crate) channel: Channel,
-    pub(crate) audience: &'static str,
-}
-
-/// Only the issuer's URL is shared with other services; `exchange` has what this one is known by there.
-pub(crate) fn app(issuer: &str, exchange: Exchange, ledger: Ledger) -> Result<Router, Error> {
+/// Of other services it knows where the ledger is, and whose word to take: the issuer's.
+pub(crate) fn app(issuer: &str, ledger: LedgerPeer) -> Result<Router, Error> {
     let verifier = Verifier::new(Issuer::discover(issuer, Audience::of(AUDIENCE)))?;
-    let shop = Shop(Arc::new(Inner {
-        orders: Orders::default(),
-        policies: ObjectPolicies::new()?,
-        exchange,
+    let (orders, policies) = (Orders::default(), ObjectPolicies::new()?);
+    let app = routes().guarded_by(AuthLayer::new(verifier).realm("orders"))?;
+    Ok(app.with_state(Arc::new(Shop {
+        orders,
+        policies,
         ledger,
-    }));
-    let guarded = routes().guarded_by(AuthLayer::new(verifier).realm("orders"))?;
-    Ok(guarded.with_state(shop))
+    })))
 }
 
-async fn list(caller: Caller, State(Shop(shop)): State<Shop>) -> Json<Vec<Order>> {
+async fn list(caller: Caller, State(shop): State<Arc<Shop>>) -> Json<Vec<Order>> {
+    let (token, see) = (caller.token(), &shop.policies.see);
     let orders = shop.orders.all().into_iter();
     Json(
         orders
-            .filter_map(|order| order.authorize(&shop.policies.see, caller.token()).ok())
+            .filter_map(|order| order.authorize(see, token).ok())
             .collect(),
     )
 }
 
 async fn place(
     caller: Caller,
-    State(Shop(shop)): State<Shop>,
+    State(shop): State<Arc<Shop>>,
     Json(wish): Json<Wish>,
 ) -> Result<(StatusCode, Json<Order>), StatusCode> {
     let order = shop.orders.place(&wish.item, caller.token());
@@ -116,7 +102,7 @@ async fn place(
 
 async fn read(
     caller: Caller,
-    State(Shop(shop)): State<Shop>,
+    State(shop): State<Arc<Shop>>,
     Path(id): Path<u64>,
 ) -> Result<Json<Order>, Rejection> {
     shop.order(id, &caller, &shop.policies.see).map(Json)
@@ -124,60 +110,31 @@ async fn read(
 
 async fn cancel(
     caller: Caller,
-    State(Shop(shop)): State<Shop>,
+    State(shop): State<Arc<Shop>>,
     Path(id): Path<u64>,
-) -> Result<Json<Order>, Rejection> {
+) -> response::Result<Json<Order>> {
     let order = shop.order(id, &caller, &shop.policies.change)?;
-    Ok(Json(shop.orders.set_state(order, order::State::Cancelled)))
+    Ok(Json(shop.orders.cancel(order).ok_or(StatusCode::CONFLICT)?))
 }
 
 async fn refund(
     caller: Caller,
-    State(Shop(shop)): State<Shop>,
+    State(shop): State<Arc<Shop>>,
     Path(id): Path<u64>,
     headers: HeaderMap,
 ) -> response::Result<Json<Order>> {
     let order = shop.order(id, &caller, &shop.policies.see)?;
-    let token = BearerToken::from_headers(&headers)
-        .ok()
-        .flatten()
-        .ok_or(StatusCode::BAD_REQUEST)?;
-    shop.write_down(&order, token).await?;
-    Ok(Json(shop.orders.set_state(order, order::State::Refunded)))
+    let token = BearerToken::from_headers(&headers).map_err(|_| StatusCode::BAD_REQUEST)?;
+    let token = token.ok_or(StatusCode::BAD_REQUEST)?;
+    shop.ledger.write_refund(&order, token).await?;
+    Ok(Json(
+        shop.orders.refund(order).ok_or(StatusCode::NOT_FOUND)?,
+    ))
 }
 
-impl Inner {
+impl Shop {
     fn order(&self, id: u64, caller: &Caller, policy: &Policy) -> Result<Order, Rejection> {
         let order = self.orders.find(id).ok_or_else(|| caller.not_found())?;
         caller.authorize(order, policy)
-    }
-
-    /// Calls the ledger on behalf of the caller: their token is exchanged for one that is good there, and says who acts.
-    async fn write_down(&self, order: &Order, token: BearerToken<'_>) -> Result<(), StatusCode> {
-        let exchanged = self
-            .exchange
-            .token(token.as_str(), self.ledger.audience, "ledger:refund")
-            .await;
-        let token = exchanged.map_err(|error| match error {
-            ExchangeError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            ExchangeError::Refused(_) => StatusCode::BAD_GATEWAY,
-        })?;
-        let mut request = tonic::Request::new(RefundRequest {
-            order: order.id,
-            cents: order.cents,
-        });
-        let bearer = format!("Bearer {token}")
-            .parse()
-            .map_err(|_| StatusCode::BAD_GATEWAY)?;
-        request.metadata_mut().insert("authorization", bearer);
-        let written = LedgerClient::new(self.ledger.channel.clone())
-            .refund(request)
-            .await;
-        written.map(drop).map_err(|status| match status.code() {
-            Code::PermissionDenied => StatusCode::FORBIDDEN,
-            Code::AlreadyExists => StatusCode::CONFLICT,
-            Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_GATEWAY,
-        })
     }
 }
