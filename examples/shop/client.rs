@@ -92,7 +92,7 @@ impl Client {
             Some(challenge) => challenge.to_str()?.to_owned(),
             None => answer.text().await?,
         };
-        Ok(Outcome::new(status.as_u16(), told))
+        Ok(Outcome::http(status.as_u16(), told))
     }
 
     /// Has the ledger write down a refund.

@@ -119,7 +119,7 @@ impl Stage {
             .await?;
         self.table.row(
             [visitor.who, "catalog", tries],
-            &Outcome::new(status, told),
+            &Outcome::http(status, told),
             &happened,
         );
         Ok(())
@@ -140,7 +140,7 @@ impl Stage {
         let (tries, _) = request.split_once(" {").unwrap_or((request, ""));
         self.table.row(
             [visitor.who, "orders", tries],
-            &Outcome::new(status, told),
+            &Outcome::http(status, told),
             &happened,
         );
         Ok(happened.told)

@@ -11,11 +11,13 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(status: impl ToString, told: impl Into<String>) -> Self {
-        Self {
-            status: status.to_string(),
-            told: told.into(),
-        }
+    pub(crate) fn new(status: impl Into<String>, told: impl Into<String>) -> Self {
+        let (status, told) = (status.into(), told.into());
+        Self { status, told }
+    }
+
+    pub(crate) fn http(status: u16, told: impl Into<String>) -> Self {
+        Self::new(status.to_string(), told)
     }
 }
 

@@ -11,7 +11,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis::{Audience, BuildError, Issuer, Verifier};
+use portcullis::{Audience, BuildError, Issuer, VerifiedToken, Verifier};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -96,11 +96,11 @@ pub(crate) async fn exchange(
         return Err(OauthError("invalid_target"));
     }
 
-    let mut act = json!({ "sub": actor.id });
-    // Whoever acted before is kept, for the record.
-    if let Some(before) = claim(&subject, "act")? {
-        act["act"] = before;
-    }
+    let act = match claim(&subject, "act")? {
+        None => json!({ "sub": actor.id }),
+        // Whoever acted before is kept, for the record.
+        Some(before) => json!({ "sub": actor.id, "act": before }),
+    };
     let mut token = desk
         .keys
         .token()
@@ -124,6 +124,6 @@ pub(crate) async fn exchange(
     })))
 }
 
-fn claim(token: &portcullis::VerifiedToken, name: &str) -> Result<Option<Value>, OauthError> {
+fn claim(token: &VerifiedToken, name: &str) -> Result<Option<Value>, OauthError> {
     token.claim(name).map_err(|_| OauthError("invalid_request"))
 }
