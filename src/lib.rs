@@ -235,6 +235,6 @@ mod impossible;
 struct Readme;
 
 /// The recipes, compiled.
-#[cfg(all(doctest, feature = "testing"))]
+#[cfg(all(doctest, feature = "axum", feature = "tonic", feature = "testing"))]
 #[doc = include_str!("../docs/authorization.md")]
 struct Authorization;
