@@ -123,8 +123,8 @@ impl<'p> Remedy<'p> {
 
     /// What it takes for both; `None` when no login can be both.
     fn and(mut self, other: Self) -> Option<Self> {
-        extend(&mut self.scopes, other.scopes);
-        extend(&mut self.missing_scopes, other.missing_scopes);
+        Self::extend(&mut self.scopes, other.scopes);
+        Self::extend(&mut self.missing_scopes, other.missing_scopes);
         self.login |= other.login;
         self.acr_values = match (self.acr_values, other.acr_values) {
             (Some(mut ours), Some(theirs)) => {
@@ -144,19 +144,19 @@ impl<'p> Remedy<'p> {
         possible.then_some(self)
     }
 
+    /// Each name once, so that a way in counts what it adds.
+    fn extend(names: &mut Vec<&'p str>, more: Vec<&'p str>) {
+        for name in more {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+
     /// Nothing before a login, that before scopes, those before both, and few scopes before many.
     fn cost(&self) -> (bool, bool, usize) {
         let missing = self.missing_scopes.len();
         (missing > 0, self.login, missing)
-    }
-}
-
-/// Each name once, so that a way in counts what it adds.
-fn extend<'p>(names: &mut Vec<&'p str>, more: Vec<&'p str>) {
-    for name in more {
-        if !names.contains(&name) {
-            names.push(name);
-        }
     }
 }
 
