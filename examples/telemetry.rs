@@ -99,6 +99,7 @@ async fn in_span(request: Request, next: Next) -> Response {
         otel.kind = "server",
         http.request.method = %request.method(),
         http.response.status_code = Empty,
+        enduser.id = Empty,
         portcullis.outcome = Empty,
         portcullis.issuer = Empty,
         portcullis.client = Empty,
@@ -117,7 +118,7 @@ async fn give_back(State(policy): State<Policy>, token: VerifiedToken) -> Status
     if decision.is_err() {
         return StatusCode::FORBIDDEN;
     }
-    // Whom it is about is personal: it is in the trace because this line says so.
+    // Whom it is about is personal: it is in the trace because this service says so.
     Span::current().record("enduser.id", token.subject());
     StatusCode::OK
 }
@@ -151,13 +152,13 @@ impl SpanExporter for Exported {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for span in batch.iter().filter(|span| span.name == "request") {
-            let mut shown: Vec<_> = span
-                .attributes
-                .iter()
-                .filter(|attribute| {
-                    let name = attribute.key.as_str();
-                    name.starts_with("portcullis.") || name.starts_with("http.response")
-                })
+            let is_shown = |name: &str| {
+                ["portcullis.", "enduser.", "http.response"]
+                    .iter()
+                    .any(|known| name.starts_with(known))
+            };
+            let mut shown: Vec<_> = (span.attributes.iter())
+                .filter(|attribute| is_shown(attribute.key.as_str()))
                 .map(|attribute| format!("{}={}", attribute.key, attribute.value))
                 .collect();
             shown.sort();
@@ -170,11 +171,11 @@ impl SpanExporter for Exported {
 /// Holds what was exported against what was done.
 fn verdict(spans: &[String], metrics: &str, issuer: &str) -> ExitCode {
     let allowed = format!(
-        "request http.response.status_code=200 portcullis.client=console portcullis.decision=allowed \
+        "request enduser.id=carol http.response.status_code=200 portcullis.client=console portcullis.decision=allowed \
          portcullis.issuer={issuer} portcullis.outcome=accepted portcullis.policy=refund"
     );
     let denied = format!(
-        "request http.response.status_code=403 portcullis.decision=denied portcullis.issuer={issuer} \
+        "request http.response.status_code=403 portcullis.client=test-client portcullis.decision=denied portcullis.issuer={issuer} \
          portcullis.outcome=accepted portcullis.policy=refund"
     );
     let refused = |reason: &str| {
