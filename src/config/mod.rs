@@ -146,11 +146,9 @@ impl VerifierConfig {
     /// As [`into_builder`](Self::into_builder) and [`VerifierBuilder::build`]: [`BuildError::InConfig`] for
     /// the first wrong setting, with its path, its value and the remedy.
     pub fn build(self) -> Result<Verifier, BuildError> {
-        let is_empty = self.issuers.0.is_empty();
-        let verifier = self.into_builder()?.build();
-        verifier.map_err(|error| match is_empty {
-            true => error.at_path("issuers"),
-            false => error,
+        self.into_builder()?.build().map_err(|error| match error {
+            BuildError::NoIssuer => error.at_path("issuers"),
+            error => error,
         })
     }
 
