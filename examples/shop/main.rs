@@ -86,8 +86,8 @@ async fn main() -> Result<ExitCode, Error> {
     };
     let stage = Stage {
         client: Client::new(issuer.url(), ledger),
-        catalog: serve(catalog::app(issuer.url())?).await?,
-        orders: serve(orders::app(issuer.url(), ledger_peer)?).await?,
+        catalog_url: serve(catalog::app(issuer.url())?).await?,
+        orders_url: serve(orders::app(issuer.url(), ledger_peer)?).await?,
         issuer,
         stranger: TestIssuer::start().await?,
         table: Table::new(),

@@ -15,9 +15,8 @@ pub(crate) struct Stage {
     /// Another issuer, whom no service trusts.
     pub(crate) stranger: TestIssuer,
     pub(crate) client: Client,
-    /// Where the services are.
-    pub(crate) catalog: String,
-    pub(crate) orders: String,
+    pub(crate) catalog_url: String,
+    pub(crate) orders_url: String,
     pub(crate) table: Table,
 }
 
@@ -106,7 +105,11 @@ impl Stage {
         Ok(Exchange::new(self.issuer.url(), "catalog", CATALOG_SECRET)?)
     }
 
-    pub(crate) async fn ask_catalog(
+    pub(crate) fn chapter(&self, title: &str) {
+        self.table.chapter(title);
+    }
+
+    pub(crate) async fn catalog(
         &mut self,
         visitor: &Visitor,
         status: u16,
@@ -115,7 +118,7 @@ impl Stage {
         let tries = "GET /products";
         let happened = self
             .client
-            .send(&self.catalog, tries, &visitor.token)
+            .send(&self.catalog_url, tries, &visitor.token)
             .await?;
         self.table.row(
             [visitor.who, "catalog", tries],
@@ -126,7 +129,7 @@ impl Stage {
     }
 
     /// Sends a request that is written as [`Client::send`] reads it. Returns what the visitor was told.
-    pub(crate) async fn ask_orders(
+    pub(crate) async fn orders(
         &mut self,
         visitor: &Visitor,
         request: &str,
@@ -135,7 +138,7 @@ impl Stage {
     ) -> Result<String, Error> {
         let happened = self
             .client
-            .send(&self.orders, request, &visitor.token)
+            .send(&self.orders_url, request, &visitor.token)
             .await?;
         let (tries, _) = request.split_once(" {").unwrap_or((request, ""));
         self.table.row(

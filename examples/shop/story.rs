@@ -39,26 +39,24 @@ struct Cast {
 }
 
 async fn everybody(stage: &mut Stage) -> Result<(), Error> {
-    stage.table.chapter("The catalog is for everybody");
+    stage.chapter("The catalog is for everybody");
     let nobody = r#"{"for":"everybody","products":["bread","tea"]}"#;
-    stage.ask_catalog(&Visitor::nobody(), 200, nobody).await?;
+    stage.catalog(&Visitor::nobody(), 200, nobody).await?;
     let alice = stage.log_in("alice", catalog::AUDIENCE, "").await?;
     stage
-        .ask_catalog(&alice, 200, &nobody.replace("everybody", "alice"))
+        .catalog(&alice, 200, &nobody.replace("everybody", "alice"))
         .await?;
     let expired = stage.expired(catalog::AUDIENCE)?;
     stage
-        .ask_catalog(&expired, 401, &invalid_token("catalog"))
+        .catalog(&expired, 401, &invalid_token("catalog"))
         .await
 }
 
 async fn strangers(stage: &mut Stage) -> Result<(), Error> {
-    stage
-        .table
-        .chapter("Orders are for whom the issuer vouches, with a token for orders");
+    stage.chapter("Orders are for whom the issuer vouches, with a token for orders");
     let (nobody, invalid) = (Visitor::nobody(), invalid_token("orders"));
     stage
-        .ask_orders(
+        .orders(
             &nobody,
             LIST,
             401,
@@ -66,7 +64,7 @@ async fn strangers(stage: &mut Stage) -> Result<(), Error> {
         )
         .await?;
     let expired = stage.expired(orders::AUDIENCE)?;
-    stage.ask_orders(&expired, LIST, 401, &invalid).await?;
+    stage.orders(&expired, LIST, 401, &invalid).await?;
     let foreign = stage
         .stranger
         .token()
@@ -74,7 +72,7 @@ async fn strangers(stage: &mut Stage) -> Result<(), Error> {
         .scope(CUSTOMER)
         .sign();
     let foreign = Visitor::new("alice, of another issuer", foreign);
-    stage.ask_orders(&foreign, LIST, 401, &invalid).await?;
+    stage.orders(&foreign, LIST, 401, &invalid).await?;
     let elsewhere = stage
         .log_in(
             "alice, with a token for catalog",
@@ -82,18 +80,18 @@ async fn strangers(stage: &mut Stage) -> Result<(), Error> {
             CUSTOMER,
         )
         .await?;
-    stage.ask_orders(&elsewhere, LIST, 401, &invalid).await?;
+    stage.orders(&elsewhere, LIST, 401, &invalid).await?;
 
     let reader = stage
         .log_in("alice, may read", orders::AUDIENCE, "orders:read")
         .await?;
-    stage.ask_orders(&reader, LIST, 200, "[]").await?;
+    stage.orders(&reader, LIST, 200, "[]").await?;
     let insufficient = r#"Bearer realm="orders", error="insufficient_scope", scope="orders:write""#;
-    stage.ask_orders(&reader, BREAD, 403, insufficient).await?;
+    stage.orders(&reader, BREAD, 403, insufficient).await?;
 
     // What has no policy is no route.
     stage
-        .ask_orders(
+        .orders(
             &nobody,
             "GET /admin/export",
             401,
@@ -101,34 +99,26 @@ async fn strangers(stage: &mut Stage) -> Result<(), Error> {
         )
         .await?;
     stage
-        .ask_orders(&reader, "GET /admin/export", 404, NOT_FOUND)
+        .orders(&reader, "GET /admin/export", 404, NOT_FOUND)
         .await?;
     Ok(())
 }
 
 async fn customers(stage: &mut Stage, Cast { alice, bob, .. }: &Cast) -> Result<(), Error> {
+    stage.chapter("Customers see and change their own orders, and learn of no others");
+    stage.orders(alice, BREAD, 201, ORDER_1).await?;
+    stage.orders(bob, TEA, 201, ORDER_2).await?;
     stage
-        .table
-        .chapter("Customers see and change their own orders, and learn of no others");
-    stage.ask_orders(alice, BREAD, 201, ORDER_1).await?;
-    stage.ask_orders(bob, TEA, 201, ORDER_2).await?;
+        .orders(alice, LIST, 200, &format!("[{ORDER_1}]"))
+        .await?;
+    stage.orders(alice, "GET /orders/1", 200, ORDER_1).await?;
+    stage.orders(bob, "GET /orders/1", 404, NOT_FOUND).await?;
+    stage.orders(bob, "GET /orders/99", 404, NOT_FOUND).await?;
     stage
-        .ask_orders(alice, LIST, 200, &format!("[{ORDER_1}]"))
+        .orders(bob, "POST /orders/1/cancel", 404, NOT_FOUND)
         .await?;
     stage
-        .ask_orders(alice, "GET /orders/1", 200, ORDER_1)
-        .await?;
-    stage
-        .ask_orders(bob, "GET /orders/1", 404, NOT_FOUND)
-        .await?;
-    stage
-        .ask_orders(bob, "GET /orders/99", 404, NOT_FOUND)
-        .await?;
-    stage
-        .ask_orders(bob, "POST /orders/1/cancel", 404, NOT_FOUND)
-        .await?;
-    stage
-        .ask_orders(
+        .orders(
             bob,
             "POST /orders/2/cancel",
             200,
@@ -139,54 +129,48 @@ async fn customers(stage: &mut Stage, Cast { alice, bob, .. }: &Cast) -> Result<
 }
 
 async fn support(stage: &mut Stage, Cast { sam, .. }: &Cast) -> Result<(), Error> {
-    stage
-        .table
-        .chapter("Support sees all orders, and changes none");
+    stage.chapter("Support sees all orders, and changes none");
     let all = format!("[{ORDER_1},{}]", ORDER_2.replace("placed", "cancelled"));
-    stage.ask_orders(sam, LIST, 200, &all).await?;
-    stage.ask_orders(sam, "GET /orders/1", 200, ORDER_1).await?;
+    stage.orders(sam, LIST, 200, &all).await?;
+    stage.orders(sam, "GET /orders/1", 200, ORDER_1).await?;
     stage
-        .ask_orders(sam, "POST /orders/1/cancel", 403, FORBIDDEN)
+        .orders(sam, "POST /orders/1/cancel", 403, FORBIDDEN)
         .await?;
     stage
-        .ask_orders(sam, "POST /orders/1/refund", 403, FORBIDDEN)
+        .orders(sam, "POST /orders/1/refund", 403, FORBIDDEN)
         .await?;
     Ok(())
 }
 
 async fn refunds(stage: &mut Stage, cast: &mut Cast) -> Result<(), Error> {
-    stage
-        .table
-        .chapter("Admins refund, if they have just logged in with more than a password");
+    stage.chapter("Admins refund, if they have just logged in with more than a password");
     let refund = "POST /orders/1/refund";
     let alice = stage
         .log_in("alice, with the scope for it", orders::AUDIENCE, ADMIN)
         .await?;
-    stage.ask_orders(&alice, refund, 403, FORBIDDEN).await?;
+    stage.orders(&alice, refund, 403, FORBIDDEN).await?;
 
-    let challenge = stage.ask_orders(&cast.ada, refund, 401, STEP_UP).await?;
+    let challenge = stage.orders(&cast.ada, refund, 401, STEP_UP).await?;
     let step_up = StepUp::asked_for_by(&challenge).ok_or("no login is asked for")?;
     let ada = "ada, logged in as she was told";
     cast.ada = stage
         .log_in_again(ada, orders::AUDIENCE, ADMIN, &step_up)
         .await?;
     stage
-        .ask_orders(
+        .orders(
             &cast.ada,
             refund,
             200,
             &ORDER_1.replace("placed", "refunded"),
         )
         .await?;
-    stage.ask_orders(&cast.ada, refund, 409, "").await?;
+    stage.orders(&cast.ada, refund, 409, "").await?;
     Ok(())
 }
 
 /// Returns orders as it calls the ledger for ada.
 async fn on_behalf(stage: &mut Stage, Cast { alice, ada, .. }: &Cast) -> Result<Visitor, Error> {
-    stage
-        .table
-        .chapter("The ledger is for orders, on behalf of admins, and judges both");
+    stage.chapter("The ledger is for orders, on behalf of admins, and judges both");
     let denied = "PermissionDenied";
     stage
         .refund(
@@ -240,9 +224,7 @@ async fn on_behalf(stage: &mut Stage, Cast { alice, ada, .. }: &Cast) -> Result<
 }
 
 async fn exchanges(stage: &mut Stage, Cast { ada, .. }: &Cast) -> Result<(), Error> {
-    stage
-        .table
-        .chapter("The issuer exchanges a token for whom it was meant, and to call whom they may");
+    stage.chapter("The issuer exchanges a token for whom it was meant, and to call whom they may");
     let (target, bad) = (ledger::AUDIENCE, "invalid_request");
     let thief = Exchange::new(stage.issuer.url(), "orders", "a guess")?;
     stage
@@ -275,20 +257,16 @@ async fn exchanges(stage: &mut Stage, Cast { ada, .. }: &Cast) -> Result<(), Err
 }
 
 async fn rotation(stage: &mut Stage, Cast { alice, ada, .. }: &Cast) -> Result<(), Error> {
-    stage
-        .table
-        .chapter("The issuer signs with a new key, and publishes the old one no longer");
+    stage.chapter("The issuer signs with a new key, and publishes the old one no longer");
     stage.issuer.rotate_keys();
-    stage.ask_orders(alice, BREAD, 201, ORDER_3).await?;
+    stage.orders(alice, BREAD, 201, ORDER_3).await?;
     let bob = stage
         .log_in("bob, token of the new key", orders::AUDIENCE, CUSTOMER)
         .await?;
-    stage
-        .ask_orders(&bob, "GET /orders/3", 404, NOT_FOUND)
-        .await?;
+    stage.orders(&bob, "GET /orders/3", 404, NOT_FOUND).await?;
     let refunded = ORDER_3.replace("placed", "refunded");
     stage
-        .ask_orders(ada, "POST /orders/3/refund", 200, &refunded)
+        .orders(ada, "POST /orders/3/refund", 200, &refunded)
         .await?;
 
     // Not before the rotation: after a key that does not exist, the next unknown one waits (docs/keys.md).
@@ -302,15 +280,13 @@ async fn rotation(stage: &mut Stage, Cast { alice, ada, .. }: &Cast) -> Result<(
         impostor.scope(CUSTOMER).sign(),
     );
     stage
-        .ask_orders(&impostor, LIST, 401, &invalid_token("orders"))
+        .orders(&impostor, LIST, 401, &invalid_token("orders"))
         .await?;
     Ok(())
 }
 
 async fn outage(stage: &mut Stage, cast: &Cast, orders_for_ada: &Visitor) -> Result<(), Error> {
-    stage
-        .table
-        .chapter("The issuer is gone: all goes on, but what takes a new token");
+    stage.chapter("The issuer is gone: all goes on, but what takes a new token");
     let Cast {
         alice, bob, ada, ..
     } = cast;
@@ -318,24 +294,20 @@ async fn outage(stage: &mut Stage, cast: &Cast, orders_for_ada: &Visitor) -> Res
     stage.issuer.stop().await?;
     stage.log_in_in_vain("bob").await;
     stage
-        .ask_orders(
+        .orders(
             alice,
             "GET /orders/1",
             200,
             &ORDER_1.replace("placed", "refunded"),
         )
         .await?;
-    stage.ask_orders(bob, TEA, 201, ORDER_4).await?;
+    stage.orders(bob, TEA, 201, ORDER_4).await?;
+    stage.orders(bob, "GET /orders/1", 404, NOT_FOUND).await?;
     stage
-        .ask_orders(bob, "GET /orders/1", 404, NOT_FOUND)
-        .await?;
-    stage
-        .ask_orders(&expired, LIST, 401, &invalid_token("orders"))
+        .orders(&expired, LIST, 401, &invalid_token("orders"))
         .await?;
     stage.refund(orders_for_ada, "AlreadyExists", "").await?;
-    stage
-        .ask_orders(ada, "POST /orders/4/refund", 503, "")
-        .await?;
+    stage.orders(ada, "POST /orders/4/refund", 503, "").await?;
     Ok(())
 }
 
