@@ -39,9 +39,13 @@ fn futures_are_sendable(verifier: &Verifier, token: &VerifiedToken) {
 }
 
 #[test]
-fn a_token_and_a_policy_are_one_pointer() {
+fn what_is_cloned_for_each_request_is_one_pointer() {
     assert_eq!(size_of::<VerifiedToken>(), size_of::<usize>());
     assert_eq!(size_of::<Verifier>(), size_of::<usize>());
-    assert_eq!(size_of::<Policy>(), size_of::<usize>());
+    assert_eq!(
+        size_of::<Policy>(),
+        size_of::<usize>() + size_of::<Option<&'static str>>(),
+        "a pointer and a name"
+    );
     assert_eq!(size_of::<Result<(), Forbidden>>(), size_of::<usize>());
 }
