@@ -36,8 +36,8 @@ pub(crate) enum Cause {
     CrossSite,
     #[error("a policy does not allow the request")]
     Forbidden(#[source] Forbidden),
-    /// Nobody said who may call this.
-    #[error("no policy is given for this method, so nobody may call it")]
+    /// Nobody said who may use this.
+    #[error("no policy is given for this path, so nobody may use it")]
     NoPolicy,
     #[error("there is no such resource")]
     NotFound,
