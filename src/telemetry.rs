@@ -9,7 +9,7 @@
 //! | `portcullis.client` | its `client_id`, or `azp`: escaped, at most 64 characters | the same |
 //! | `portcullis.policy` | [`Policy::named`], or `unnamed` | a policy was checked; the last one stays |
 //! | `portcullis.decision` | `allowed`, `denied` or `fault` | the same |
-//! | `portcullis.reason` | [`Rejection::reason`](crate::Rejection::reason) | the request is refused, by whomever |
+//! | `portcullis.reason` | `Rejection::reason` | the request is refused, by whomever |
 //!
 //! A field is declared by giving it [`Empty`](tracing::field::Empty). The names are part of the crate's
 //! semantic versioning. Nothing is written of a token that was not accepted, and of one that was nothing
@@ -18,7 +18,7 @@
 //!
 //! # Example
 //!
-//! A layer outside of [`AuthLayer`](crate::AuthLayer) makes the span, as `TraceLayer` of tower-http does:
+//! A layer outside of `AuthLayer` makes the span, as `TraceLayer` of tower-http does:
 //!
 //! ```
 //! use http::Request;

@@ -25,12 +25,12 @@
 //! | label | values |
 //! |---|---|
 //! | `outcome` of a verification | `accepted`; `refused`, which is the token's fault; `unavailable`, which is not: keys are what is missing |
-//! | `reason` | `ok`, or the stable code of [`VerifyError::reason`], [`Rejection::reason`](crate::Rejection::reason) or [`Forbidden::reason`] |
+//! | `reason` | `ok`, or the stable code of [`VerifyError::reason`], `Rejection::reason` or [`Forbidden::reason`](crate::Forbidden::reason) |
 //! | `issuer` | a configured one that the token names, or `unknown` |
 //! | `path` | `verified`: everything was checked with keys at hand; `waited`: for a fetch, too |
-//! | `status` | of HTTP, as in the [table of refusals](crate::middleware); that of gRPC calls too, whose responses are a 200 |
+//! | `status` | of HTTP, as in the table of refusals of the module `middleware`; that of gRPC calls too, whose responses are a 200 |
 //! | `outcome` of a decision | `allowed`; `denied`; `fault`: denied, as it cannot be told |
-//! | `policy` | what [`Policy::named`] gave it, or `unnamed`; `other` for names beyond 256 |
+//! | `policy` | what [`Policy::named`](crate::Policy::named) gave it, or `unnamed`; `other` for names beyond 256 |
 //!
 //! # Which counter for what
 //!
@@ -45,12 +45,12 @@
 //! allocation of ours. It is not timed: reading the clock and keeping a sample would cost more than what
 //! they measure.
 
-use std::collections::HashMap;
+mod decisions;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use metrics::{
     IntoF64, Key, Label, Level, Metadata, Recorder, SharedString, Unit, counter, describe_counter,
     describe_gauge, describe_histogram, gauge, histogram, with_recorder,
@@ -59,7 +59,9 @@ use metrics::{
 use crate::clock::Clock;
 use crate::error::VerifyError;
 use crate::event::Event;
-use crate::policy::{Forbidden, Policy};
+use decisions::DECISIONS;
+
+pub(crate) use decisions::policy_decision;
 
 pub(crate) fn record(event: &Event<'_>) {
     match *event {
@@ -344,57 +346,6 @@ pub(crate) fn rejection(reason: &'static str, status: u16) {
     });
 }
 
-/// A policy was checked.
-pub(crate) fn policy_decision(policy: &Policy, refusal: Option<&Forbidden>) {
-    static POLICIES: LazyLock<CountedPolicies> = LazyLock::new(CountedPolicies::default);
-    guarded(|| POLICIES.decided(policy.name().unwrap_or(UNNAMED), refusal));
-}
-
-/// The policies that were counted, by name, each with the key of what it allowed. There are few, and each
-/// is new once.
-#[derive(Default)]
-struct CountedPolicies(ArcSwap<HashMap<&'static str, Key>>);
-
-impl CountedPolicies {
-    fn decided(&self, policy: &'static str, refusal: Option<&Forbidden>) {
-        let mut known = self.0.load();
-        if !known.contains_key(policy) && known.len() < MAX_POLICIES {
-            self.0.rcu(|known| {
-                let mut known = HashMap::clone(known);
-                known.insert(policy, Self::key(policy, "allowed", OK));
-                known
-            });
-            known = self.0.load();
-        }
-        let counted = known.get_key_value(policy);
-        let key = match (counted, refusal) {
-            (Some((_, allowed)), None) => {
-                return with_recorder(|recorder| increment(recorder, allowed));
-            }
-            (_, Some(refusal)) => {
-                let policy = counted.map_or(OTHER, |(policy, _)| policy);
-                let outcome = if refusal.is_fault() {
-                    "fault"
-                } else {
-                    "denied"
-                };
-                Self::key(policy, outcome, refusal.reason())
-            }
-            (None, None) => Self::key(OTHER, "allowed", OK),
-        };
-        with_recorder(|recorder| increment(recorder, &key));
-    }
-
-    fn key(policy: &'static str, outcome: &'static str, reason: &'static str) -> Key {
-        let labels = vec![
-            Label::from_static_parts("policy", policy),
-            Label::from_static_parts("outcome", outcome),
-            Label::from_static_parts("reason", reason),
-        ];
-        Key::from_parts(DECISIONS, labels)
-    }
-}
-
 fn increment(recorder: &dyn Recorder, key: &Key) {
     recorder.register_counter(key, &METADATA).increment(1);
 }
@@ -402,7 +353,6 @@ fn increment(recorder: &dyn Recorder, key: &Key) {
 const VERIFICATIONS: &str = "portcullis_verifications_total";
 const DURATION: &str = "portcullis_verification_duration_seconds";
 const REJECTIONS: &str = "portcullis_rejections_total";
-const DECISIONS: &str = "portcullis_policy_decisions_total";
 static CACHE_HITS: Key = Key::from_static_name("portcullis_token_cache_hits_total");
 static CACHE_MISSES: Key = Key::from_static_name("portcullis_token_cache_misses_total");
 static METADATA: Metadata<'static> =
@@ -411,10 +361,6 @@ static METADATA: Metadata<'static> =
 /// The reason of what is not refused.
 const OK: &str = "ok";
 const UNKNOWN: &str = "unknown";
-const UNNAMED: &str = "unnamed";
-const OTHER: &str = "other";
-/// More than a service has policies: names that are made up as it runs must not fill its memory.
-const MAX_POLICIES: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -504,29 +450,6 @@ mod tests {
         assert_eq!(of_no_issuer("expired"), None);
     }
 
-    #[test]
-    fn names_that_are_made_up_fill_no_memory() {
-        let policies = CountedPolicies::default();
-        let recorder = DebuggingRecorder::new();
-        metrics::with_local_recorder(&recorder, || {
-            for number in 0..MAX_POLICIES + 3 {
-                policies.decided(format!("policy {number}").leak(), None);
-            }
-            policies.decided("policy 0", None);
-        });
-        assert_eq!(policies.0.load().len(), MAX_POLICIES);
-        let metrics = recorder.snapshotter().snapshot().into_vec();
-        let count = |policy: &str| {
-            metrics.iter().find_map(|(key, _, _, value)| {
-                let mut labels = key.key().labels();
-                labels.any(|label| label.value() == policy).then_some(value)
-            })
-        };
-        assert_eq!(count("policy 0"), Some(&DebugValue::Counter(2)));
-        assert_eq!(count(OTHER), Some(&DebugValue::Counter(3)));
-        assert_eq!(metrics.len(), MAX_POLICIES + 1);
-    }
-
     /// A recorder is the service's code.
     #[test]
     fn a_recorder_that_panics_breaks_nothing() {
@@ -556,7 +479,7 @@ mod tests {
             });
             #[cfg(feature = "tower")]
             rejection("expired", 401);
-            policy_decision(&Policy::scope("a"), None);
+            policy_decision(&crate::Policy::scope("a"), None);
         });
     }
 
@@ -565,7 +488,7 @@ mod tests {
         let recorder = DebuggingRecorder::new();
         // What is only described is not in a snapshot: a copy of the source tells.
         metrics::with_local_recorder(&recorder, describe);
-        let source = include_str!("metrics.rs");
+        let source = include_str!("mod.rs");
         let table = source
             .lines()
             .filter(|line| line.starts_with("//! | `portcullis_"));
