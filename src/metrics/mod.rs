@@ -25,12 +25,12 @@
 //! | label | values |
 //! |---|---|
 //! | `outcome` of a verification | `accepted`; `refused`, which is the token's fault; `unavailable`, which is not: keys are what is missing |
-//! | `reason` | `ok`, or the stable code of [`VerifyError::reason`], `Rejection::reason` or [`Forbidden::reason`](crate::Forbidden::reason) |
+//! | `reason` | `ok`, or the stable code of [`VerifyError::reason`], `Rejection::reason` or [`Forbidden::reason`] |
 //! | `issuer` | a configured one that the token names, or `unknown` |
 //! | `path` | `verified`: everything was checked with keys at hand; `waited`: for a fetch, too |
 //! | `status` | of HTTP, as in the table of refusals of the module `middleware`; that of gRPC calls too, whose responses are a 200 |
 //! | `outcome` of a decision | `allowed`; `denied`; `fault`: denied, as it cannot be told |
-//! | `policy` | what [`Policy::named`](crate::Policy::named) gave it, or `unnamed`; `other` for names beyond 256 |
+//! | `policy` | what [`Policy::named`] gave it, or `unnamed`; `other` for names beyond 256 |
 //!
 //! # Which counter for what
 //!
@@ -45,23 +45,21 @@
 //! allocation of ours. It is not timed: reading the clock and keeping a sample would cost more than what
 //! they measure.
 
-mod decisions;
+mod policies;
+mod verification;
+
+pub(crate) use policies::policy_decision;
+pub(crate) use verification::{CountedIssuer, Passage, Verification, verification};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{
-    IntoF64, Key, Label, Level, Metadata, Recorder, SharedString, Unit, counter, describe_counter,
-    describe_gauge, describe_histogram, gauge, histogram, with_recorder,
+    Key, Level, Metadata, Recorder, Unit, counter, describe_counter, describe_gauge,
+    describe_histogram, gauge, histogram,
 };
 
-use crate::clock::Clock;
-use crate::error::VerifyError;
 use crate::event::Event;
-use decisions::DECISIONS;
-
-pub(crate) use decisions::policy_decision;
 
 pub(crate) fn record(event: &Event<'_>) {
     match *event {
@@ -198,145 +196,12 @@ pub fn describe() {
 /// A key whose labels are known when the program is compiled: it costs nothing to make.
 macro_rules! key {
     ($name:expr, $($label:literal => $value:literal),+) => {{
-        static LABELS: [Label; [$($label),+].len()] = [$(Label::from_static_parts($label, $value)),+];
-        static KEY: Key = Key::from_static_parts($name, &LABELS);
+        static LABELS: [::metrics::Label; [$($label),+].len()] = [$(::metrics::Label::from_static_parts($label, $value)),+];
+        static KEY: ::metrics::Key = ::metrics::Key::from_static_parts($name, &LABELS);
         &KEY
     }};
 }
-
-/// One call of a verifier, as it ended.
-pub(crate) struct Verification<'a> {
-    /// `None` if it did not come to that, or it is not a configured one.
-    pub(crate) issuer: Option<&'a CountedIssuer>,
-    pub(crate) error: Option<&'a VerifyError>,
-    /// Whether it was among the tokens that are remembered, where there are any.
-    pub(crate) remembered: Option<bool>,
-    pub(crate) passage: Passage,
-    pub(crate) clock: &'a dyn Clock,
-    pub(crate) started: Option<Duration>,
-}
-
-/// How a token came through.
-#[derive(Clone, Copy)]
-pub(crate) enum Passage {
-    Remembered,
-    Verified,
-    Waited,
-}
-
-/// What an issuer's tokens are counted with.
-pub(crate) struct CountedIssuer {
-    name: Arc<str>,
-    /// Made once: most tokens are counted here.
-    accepted: Key,
-}
-
-impl CountedIssuer {
-    pub(crate) fn new(name: Arc<str>) -> Self {
-        let accepted = Self::key(&name, "accepted", OK);
-        Self { name, accepted }
-    }
-
-    fn key(name: &Arc<str>, outcome: &'static str, reason: &'static str) -> Key {
-        let issuer = SharedString::from_shared(Arc::clone(name));
-        let labels = vec![
-            Label::from_static_parts("outcome", outcome),
-            Label::from_static_parts("reason", reason),
-            Label::new("issuer", issuer),
-        ];
-        Key::from_parts(VERIFICATIONS, labels)
-    }
-}
-
-/// A call of a verifier has ended.
-pub(crate) fn verification(verification: &Verification<'_>) {
-    guarded(|| {
-        with_recorder(|recorder| {
-            match verification.remembered {
-                Some(true) => increment(recorder, &CACHE_HITS),
-                Some(false) => increment(recorder, &CACHE_MISSES),
-                None => {}
-            }
-            judged(recorder, verification.issuer, verification.error);
-            timed(recorder, verification);
-        });
-    });
-}
-
-fn judged(recorder: &dyn Recorder, issuer: Option<&CountedIssuer>, error: Option<&VerifyError>) {
-    let (outcome, reason) = match (issuer, error) {
-        (Some(issuer), None) => return increment(recorder, &issuer.accepted),
-        (None, None) => ("accepted", OK),
-        (_, Some(error)) if error.is_unavailable() => ("unavailable", error.reason()),
-        (_, Some(error)) => ("refused", error.reason()),
-    };
-    match issuer {
-        Some(issuer) => increment(recorder, &CountedIssuer::key(&issuer.name, outcome, reason)),
-        None => match of_no_issuer(reason) {
-            Some(key) => increment(recorder, key),
-            None => increment(
-                recorder,
-                &CountedIssuer::key(&UNKNOWN.into(), outcome, reason),
-            ),
-        },
-    }
-}
-
-/// What is refused before its issuer is known is what anybody can send at no cost: it takes no memory.
-fn of_no_issuer(reason: &str) -> Option<&'static Key> {
-    macro_rules! refused {
-        ($($reason:literal)+) => {
-            match reason {
-                $($reason => Some(key!(
-                    VERIFICATIONS,
-                    "outcome" => "refused", "reason" => $reason, "issuer" => "unknown"
-                )),)+
-                _ => None,
-            }
-        };
-    }
-    refused!("malformed" "too_large" "unsupported_algorithm" "unsupported_critical" "wrong_type"
-        "missing_claim" "invalid_claim" "untrusted_issuer")
-}
-
-fn timed(recorder: &dyn Recorder, verification: &Verification<'_>) {
-    let Some(started) = verification.started else {
-        return;
-    };
-    macro_rules! keys {
-        ($outcome:literal) => {
-            match verification.passage {
-                Passage::Remembered => return,
-                Passage::Verified => {
-                    key!(DURATION, "outcome" => $outcome, "path" => "verified")
-                }
-                Passage::Waited => key!(DURATION, "outcome" => $outcome, "path" => "waited"),
-            }
-        };
-    }
-    let key = match verification.error {
-        None => keys!("accepted"),
-        Some(error) if error.is_unavailable() => keys!("unavailable"),
-        Some(_) => keys!("refused"),
-    };
-    let clock = verification.clock;
-    recorder
-        .register_histogram(key, &METADATA)
-        .record(Since { clock, started });
-}
-
-/// The time since then, which is read only where somebody wants to know.
-struct Since<'a> {
-    clock: &'a dyn Clock,
-    started: Duration,
-}
-
-impl IntoF64 for Since<'_> {
-    fn into_f64(self) -> f64 {
-        let now = self.clock.now().monotonic;
-        now.saturating_sub(self.started).as_secs_f64()
-    }
-}
+use key;
 
 /// A request was refused.
 #[cfg(feature = "tower")]
@@ -353,21 +218,20 @@ fn increment(recorder: &dyn Recorder, key: &Key) {
 const VERIFICATIONS: &str = "portcullis_verifications_total";
 const DURATION: &str = "portcullis_verification_duration_seconds";
 const REJECTIONS: &str = "portcullis_rejections_total";
-static CACHE_HITS: Key = Key::from_static_name("portcullis_token_cache_hits_total");
-static CACHE_MISSES: Key = Key::from_static_name("portcullis_token_cache_misses_total");
+const DECISIONS: &str = "portcullis_policy_decisions_total";
 static METADATA: Metadata<'static> =
     Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
 
 /// The reason of what is not refused.
 const OK: &str = "ok";
-const UNKNOWN: &str = "unknown";
 
 #[cfg(test)]
 mod tests {
     use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
     use super::*;
-    use crate::error::{FetchError, FetchErrorKind};
+    use crate::error::{FetchError, FetchErrorKind, VerifyError};
+    use crate::policy::Policy;
 
     #[test]
     fn names_and_labels_are_stable() {
@@ -435,29 +299,32 @@ mod tests {
         );
     }
 
-    /// Each reason has a key that costs nothing where its issuer is not known, and the same one.
-    #[test]
-    fn what_anybody_can_send_is_counted_by_keys_that_are_there() {
-        for reason in [
-            "malformed",
-            "too_large",
-            "untrusted_issuer",
-            "missing_claim",
-        ] {
-            let made = CountedIssuer::key(&UNKNOWN.into(), "refused", reason);
-            assert_eq!(of_no_issuer(reason), Some(&made));
-        }
-        assert_eq!(of_no_issuer("expired"), None);
-    }
-
     /// A recorder is the service's code.
     #[test]
     fn a_recorder_that_panics_breaks_nothing() {
         struct Panicking;
         impl Recorder for Panicking {
-            fn describe_counter(&self, _: metrics::KeyName, _: Option<Unit>, _: SharedString) {}
-            fn describe_gauge(&self, _: metrics::KeyName, _: Option<Unit>, _: SharedString) {}
-            fn describe_histogram(&self, _: metrics::KeyName, _: Option<Unit>, _: SharedString) {}
+            fn describe_counter(
+                &self,
+                _: metrics::KeyName,
+                _: Option<Unit>,
+                _: metrics::SharedString,
+            ) {
+            }
+            fn describe_gauge(
+                &self,
+                _: metrics::KeyName,
+                _: Option<Unit>,
+                _: metrics::SharedString,
+            ) {
+            }
+            fn describe_histogram(
+                &self,
+                _: metrics::KeyName,
+                _: Option<Unit>,
+                _: metrics::SharedString,
+            ) {
+            }
             fn register_counter(&self, _: &Key, _: &Metadata<'_>) -> metrics::Counter {
                 panic!("a recorder that panics")
             }
@@ -479,7 +346,7 @@ mod tests {
             });
             #[cfg(feature = "tower")]
             rejection("expired", 401);
-            policy_decision(&crate::Policy::scope("a"), None);
+            policy_decision(&Policy::scope("a"), None);
         });
     }
 

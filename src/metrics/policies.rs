@@ -1,4 +1,4 @@
-//! What policies decided, counted by the names that services gave them.
+//! Policies that were checked, by name.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use arc_swap::ArcSwap;
 use metrics::{Key, Label, with_recorder};
 
-use super::{OK, guarded, increment};
+use super::{DECISIONS, OK, guarded, increment};
 use crate::policy::{Forbidden, Policy};
 
 /// A policy was checked.
@@ -60,7 +60,6 @@ impl CountedPolicies {
     }
 }
 
-pub(super) const DECISIONS: &str = "portcullis_policy_decisions_total";
 const UNNAMED: &str = "unnamed";
 const OTHER: &str = "other";
 /// More than a service has policies: names that are made up as it runs must not fill its memory.
