@@ -542,7 +542,7 @@ mod tests {
         assert!(hidden(&mine.clone().or(Policy::scope("a")), json!({})));
         assert!(hidden(&mine.clone().any_issuer(), json!({})));
         // Which part of what is negated refuses is not told.
-        for negated in [mine.clone().not(), mine.clone().not().not()] {
+        for negated in [mine.clone().not(), mine.not().not()] {
             for x in [1, 2] {
                 let policy = negated.clone().or(Policy::scope("a"));
                 let claims = json!({ "x": x });
