@@ -149,7 +149,7 @@ impl Verifier {
         let issuer = self.0.issuers.trusted(&jwt.unverified_issuer()?)?; // a foreign token costs no fetch
         issuer.allow(jwt.header().algorithm())?; // configuration chooses, the header must agree
         let jwt = issuer.verify(jwt, now, waited)?; // from here on: signed
-        self.0.headers.learn(token, jwt.jws());
+        self.0.headers.learn(token, jwt.signed());
         let verified = issuer.validate(jwt, now)?; // from here on: acceptable, here and now
         self.0.verified.insert(token, &verified, issuer);
         Ok(verified)
