@@ -60,7 +60,7 @@ impl<'a> CompactJws<'a> {
 
     fn decode(parts: &Parts<'a>, header: Header) -> Result<Self, VerifyError> {
         let payload = compact::decode(parts.payload, MAX_TOKEN_BYTES)?;
-        let signature = compact::decode(parts.signature, MAX_TOKEN_BYTES)?;
+        let signature = compact::decode_signature(parts.signature)?;
         if signature.is_empty() {
             return Err(VerifyError::Malformed(Malformation::EmptySignature));
         }
