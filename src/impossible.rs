@@ -13,7 +13,7 @@
 //! fn read(jws: &portcullis::BearerToken<'_>) -> &[u8] { jws.payload() }
 //! ```
 //! ```compile_fail,E0603
-//! fn read(jws: &portcullis::jws::CompactJws<'_>) -> &[u8] { jws.unverified_payload() }
+//! fn read(jws: &portcullis::jws::CompactJws<'_>) -> &[u8] { &jws.into_unverified_parts().1 }
 //! ```
 //! ```compile_fail,E0603
 //! fn read(jwt: &portcullis::claims::UnverifiedJwt<'_>) {}
@@ -49,8 +49,8 @@
 //! fn make(jws: portcullis::VerifiedJws) -> portcullis::VerifiedToken { jws.into() }
 //! ```
 //! ```compile_fail,E0451
-//! fn make(payload: Vec<u8>, header: portcullis::Header) -> portcullis::VerifiedJws {
-//!     portcullis::VerifiedJws { header, payload, key: panic!() }
+//! fn make(payload: Vec<u8>) -> portcullis::VerifiedJws {
+//!     portcullis::VerifiedJws { signed: panic!(), payload }
 //! }
 //! ```
 //!

@@ -23,45 +23,54 @@ use std::sync::Arc;
 
 use crate::error::{Malformation, VerifyError};
 use crate::json::{Object, has_duplicates, has_lone_surrogate, is_deeper_than};
-use crate::jws::{CompactJws, Header, VerifiedJws};
+use crate::jws::{CompactJws, Header, Signed, UnverifiedSignature};
 use crate::key_set::Candidates;
 use value::Value;
 
 /// A parsed token with parsed claims, none of them verified and none of them readable.
 pub(crate) struct UnverifiedJwt<'a> {
-    jws: CompactJws<'a>,
+    signature: UnverifiedSignature<'a>,
+    payload: String,
     claims: Claims,
 }
 
 impl<'a> UnverifiedJwt<'a> {
     /// Reads the payload as claims: one JSON object in UTF-8, each top-level member once.
     pub(crate) fn parse(jws: CompactJws<'a>) -> Result<Self, VerifyError> {
-        let claims = Claims::parse(jws.unverified_payload())?;
-        Ok(Self { jws, claims })
+        let (signature, payload) = jws.into_unverified_parts();
+        let payload = text(payload)?;
+        Ok(Self {
+            claims: Claims::parse(&payload)?,
+            signature,
+            payload,
+        })
     }
 
     pub(crate) fn header(&self) -> &Header {
-        self.jws.header()
+        self.signature.header()
     }
 
     /// The issuer the token claims to be from, to look up and not to read.
     pub(crate) fn unverified_issuer(&self) -> Result<UnverifiedIssuer<'_>, VerifyError> {
         match &self.claims.issuer {
             None => Err(VerifyError::missing("iss")),
-            Some(Value::Text(issuer)) => {
-                let issuer = issuer.get_in(self.jws.unverified_payload());
-                Ok(UnverifiedIssuer(issuer))
-            }
+            Some(Value::Text(issuer)) => Ok(UnverifiedIssuer(issuer.get(&self.payload))),
             Some(_) => Err(VerifyError::invalid("iss")),
         }
     }
 
     pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJwt, VerifyError> {
         Ok(VerifiedJwt {
-            jws: self.jws.verify(candidates)?,
+            signed: self.signature.verify(candidates)?,
+            payload: self.payload,
             claims: self.claims,
         })
     }
+}
+
+/// JSON is UTF-8 (RFC 8259 §8.1).
+fn text(payload: Vec<u8>) -> Result<String, VerifyError> {
+    String::from_utf8(payload).map_err(|_| VerifyError::Malformed(Malformation::Claims))
 }
 
 /// What a token claims about its issuer. It can be given to a table of trusted issuers and do
@@ -81,19 +90,19 @@ impl UnverifiedIssuer<'_> {
 /// A token whose signature is right and whose claims have not been looked at.
 #[derive(Clone)]
 pub(crate) struct VerifiedJwt {
-    jws: VerifiedJws,
+    signed: Signed,
+    payload: String,
     claims: Claims,
 }
 
 impl VerifiedJwt {
-    pub(crate) fn jws(&self) -> &VerifiedJws {
-        &self.jws
+    pub(crate) fn signed(&self) -> &Signed {
+        &self.signed
     }
 
     /// The claims that are of their types, and the text that they stand in.
     pub(crate) fn registered(&self) -> (&RegisteredClaims, &str) {
-        let payload = std::str::from_utf8(self.jws.payload()).unwrap_or_default();
-        (&self.claims.registered, payload)
+        (&self.claims.registered, &self.payload)
     }
 
     /// Whether there are claims that only other kinds of token have.
@@ -106,7 +115,8 @@ impl VerifiedJwt {
 #[derive(Clone, Default)]
 struct Claims {
     issuer: Option<Value>,
-    registered: RegisteredClaims,
+    /// Boxed, because it is large and goes through many hands.
+    registered: Box<RegisteredClaims>,
     /// The first claim of a wrong type. Told when the signature is known to be right.
     ill_typed: Option<Claim>,
     /// `cnf`, whatever is in it (RFC 7800 §3).
@@ -116,14 +126,10 @@ struct Claims {
 }
 
 impl Claims {
-    fn parse(payload: &[u8]) -> Result<Self, VerifyError> {
-        let malformed = VerifyError::Malformed(Malformation::Claims);
-        let Ok(payload) = std::str::from_utf8(payload) else {
-            return Err(malformed);
-        };
+    fn parse(payload: &str) -> Result<Self, VerifyError> {
         match Self::read(payload) {
             Some(claims) if !has_lone_surrogate(payload) => Ok(claims),
-            _ => Err(malformed),
+            _ => Err(VerifyError::Malformed(Malformation::Claims)),
         }
     }
 
@@ -159,7 +165,7 @@ impl Claims {
     }
 
     /// The claims, if each is of its type.
-    fn typed(self) -> Result<RegisteredClaims, VerifyError> {
+    fn typed(self) -> Result<Box<RegisteredClaims>, VerifyError> {
         match self.ill_typed {
             None => Ok(self.registered),
             Some(claim) => Err(VerifyError::invalid(claim.name())),
@@ -249,7 +255,7 @@ mod tests {
 
     #[track_caller]
     fn check(payload: &str, reason: &str) {
-        let outcome = Claims::parse(payload.as_bytes());
+        let outcome = Claims::parse(payload);
         assert_eq!(
             outcome.as_ref().err().map_or("parsed", VerifyError::reason),
             reason,
@@ -290,8 +296,8 @@ mod tests {
             check(payload, "malformed");
         }
         check("\u{feff}{}", "malformed");
-        assert!(Claims::parse(b"{\"a\":\"\xff\"}").is_err());
-        assert!(Claims::parse(b"\xff\xfe{\0}\0").is_err());
+        assert!(text(b"{\"a\":\"\xff\"}".to_vec()).is_err());
+        assert!(text(b"\xff\xfe{\0}\0".to_vec()).is_err());
     }
 
     #[test]
@@ -311,7 +317,7 @@ mod tests {
     fn any_number_may_stand_anywhere() {
         for number in ["1", "-1", "1.5", "4.0e9", "18446744073709551616", "-0"] {
             let payload = format!(r#"{{"iss":{number},"aud":["a",{number}],"exp":{number}}}"#);
-            let claims = Claims::parse(payload.as_bytes()).unwrap();
+            let claims = Claims::parse(&payload).unwrap();
             assert!(claims.registered.expires_at.is_some(), "{payload}");
             check(&format!(r#"{{"x":[{{"y":{number}}}]}}"#), "parsed");
         }
@@ -351,7 +357,7 @@ mod tests {
                 .stack_size(64 * 1024)
                 .spawn(move || {
                     for payload in payloads {
-                        let _either = Claims::parse(payload.as_bytes());
+                        let _either = Claims::parse(&payload);
                     }
                 })
                 .unwrap()

@@ -11,7 +11,7 @@ use super::{Audience, NumericDate, RegisteredClaims, VerifiedJwt};
 use crate::error::{Malformation, VerifyError};
 use crate::expiry::{CarriedClock, Expiry};
 use crate::jwk::VerificationKey;
-use crate::jws::Header;
+use crate::jws::{Header, Signed};
 use crate::token::VerifiedToken;
 
 /// Which kinds of JWT an issuer's tokens may be, by their `typ` header
@@ -83,7 +83,7 @@ pub(crate) struct AcceptedJwt {
     pub(crate) header: Header,
     pub(crate) issuer: Arc<str>,
     pub(crate) payload: Box<str>,
-    pub(crate) claims: RegisteredClaims,
+    pub(crate) claims: Box<RegisteredClaims>,
     pub(crate) expires_at: NumericDate,
     #[cfg_attr(
         not(any(feature = "remote", feature = "tower")),
@@ -104,11 +104,11 @@ impl Validation {
         jwt: VerifiedJwt,
         now: SystemTime,
     ) -> Result<VerifiedToken, VerifyError> {
-        let VerifiedJwt { jws, claims } = jwt;
-        let (header, payload, key) = jws.into_parts();
-        let payload = String::from_utf8(payload)
-            .map_err(|_| VerifyError::Malformed(Malformation::Claims))?
-            .into_boxed_str();
+        let VerifiedJwt {
+            signed: Signed { header, key, .. },
+            payload,
+            claims,
+        } = jwt;
         let confirmation = claims.confirmation;
         let other_kind = claims.other_kind;
 
@@ -138,7 +138,7 @@ impl Validation {
         let jwt = AcceptedJwt {
             header,
             issuer,
-            payload,
+            payload: payload.into_boxed_str(),
             claims,
             expires_at,
             expiry,
@@ -262,7 +262,7 @@ impl Validation {
 impl AcceptedJwt {
     /// The one exception to being made by `validate`: claims that a user's test asserts.
     pub(crate) fn asserted(payload: Box<str>) -> Result<Self, VerifyError> {
-        let claims = super::Claims::parse(payload.as_bytes())?;
+        let claims = super::Claims::parse(&payload)?;
         let issuer = match &claims.issuer {
             Some(super::Value::Text(issuer)) => Arc::from(issuer.get(&payload)),
             _ => Arc::from(""),

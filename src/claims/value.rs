@@ -24,17 +24,6 @@ impl Text {
         }
     }
 
-    /// The same, of a payload in bytes.
-    pub(super) fn get_in<'a>(&'a self, payload: &'a [u8]) -> &'a str {
-        match self {
-            Self::Slice(range) => {
-                let bytes = payload.get(range.clone()).unwrap_or_default();
-                std::str::from_utf8(bytes).unwrap_or_default()
-            }
-            Self::Owned(text) => text,
-        }
-    }
-
     /// Reads a JSON string of the payload.
     fn read(json: &str, payload: &str) -> serde_json::Result<Self> {
         Ok(match serde_json::from_str(json)? {

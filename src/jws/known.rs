@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::{Header, VerifiedJws};
+use super::{Header, Signed};
 
 /// A few headers by their exact text. An issuer has one for each of its keys in use.
 ///
@@ -34,8 +34,8 @@ impl KnownHeaders {
     }
 
     /// Remembers the header of this token, whose signature was right, unless it was found here.
-    pub(crate) fn learn(&self, token: &str, verified: &VerifiedJws) {
-        self.keep(token, verified.header());
+    pub(crate) fn learn(&self, token: &str, signed: &Signed) {
+        self.keep(token, &signed.header);
     }
 
     fn keep(&self, token: &str, header: &Header) {

@@ -22,10 +22,23 @@ use compact::Parts;
 
 /// A parsed token of which nothing has been verified. Its payload cannot be read.
 pub(crate) struct CompactJws<'a> {
+    signature: UnverifiedSignature<'a>,
+    payload: Vec<u8>,
+}
+
+/// A signature, and what it is said to be of.
+pub(crate) struct UnverifiedSignature<'a> {
     header: Header,
     signing_input: &'a str,
-    payload: Vec<u8>,
     signature: Vec<u8>,
+}
+
+/// A header that was signed, and the key that signed it. Only [`UnverifiedSignature::verify`] makes one.
+#[derive(Clone)]
+pub(crate) struct Signed {
+    pub(crate) header: Header,
+    pub(crate) key: Arc<VerificationKey>,
+    _made_here: (),
 }
 
 impl<'a> CompactJws<'a> {
@@ -48,39 +61,54 @@ impl<'a> CompactJws<'a> {
 
     fn decode(parts: &Parts<'a>, header: Header) -> Result<Self, VerifyError> {
         let payload = compact::decode(parts.payload, MAX_TOKEN_BYTES)?;
-        let signature = compact::decode(parts.signature, MAX_TOKEN_BYTES)?;
+        let signature = compact::decode_signature(parts.signature)?;
         if signature.is_empty() {
             return Err(VerifyError::Malformed(Malformation::EmptySignature));
         }
         Ok(Self {
-            header,
-            signing_input: parts.signing_input,
+            signature: UnverifiedSignature {
+                header,
+                signing_input: parts.signing_input,
+                signature,
+            },
             payload,
-            signature,
         })
     }
 
     pub(crate) fn header(&self) -> &Header {
-        &self.header
+        self.signature.header()
     }
 
     /// The payload for the one reader that may see it before the signature is checked: the claims
     /// parser, which keeps it shut in a type of its own.
-    pub(crate) fn unverified_payload(&self) -> &[u8] {
-        &self.payload
+    pub(crate) fn into_unverified_parts(self) -> (UnverifiedSignature<'a>, Vec<u8>) {
+        (self.signature, self.payload)
     }
 
     /// The one place that makes a [`VerifiedJws`].
     pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJws, VerifyError> {
+        Ok(VerifiedJws {
+            signed: self.signature.verify(candidates)?,
+            payload: self.payload,
+        })
+    }
+}
+
+impl UnverifiedSignature<'_> {
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<Signed, VerifyError> {
         let key = candidates.verify(
             self.header.algorithm(),
             self.signing_input.as_bytes(),
             &self.signature,
         )?;
-        Ok(VerifiedJws {
+        Ok(Signed {
             header: self.header,
-            payload: self.payload,
             key: Arc::clone(key),
+            _made_here: (),
         })
     }
 }
@@ -93,32 +121,21 @@ impl<'a> CompactJws<'a> {
 /// Not a token: nobody has looked at issuer, audience or expiry.
 #[derive(Clone)]
 pub struct VerifiedJws {
-    header: Header,
+    signed: Signed,
     payload: Vec<u8>,
-    key: Arc<VerificationKey>,
 }
 
 impl VerifiedJws {
     /// The header the signature covers.
     #[must_use]
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.signed.header
     }
 
     /// The bytes that were signed, decoded.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
-    }
-
-    /// The key that made the signature.
-    pub(crate) fn key(&self) -> &VerificationKey {
-        &self.key
-    }
-
-    /// Header, payload, and the key that made the signature.
-    pub(crate) fn into_parts(self) -> (Header, Vec<u8>, Arc<VerificationKey>) {
-        (self.header, self.payload, self.key)
     }
 
     /// The bytes that were signed, decoded, without a copy.
@@ -131,7 +148,7 @@ impl VerifiedJws {
 impl fmt::Debug for VerifiedJws {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("VerifiedJws")
-            .field("header", &self.header)
+            .field("header", self.header())
             .field(
                 "payload",
                 &format_args!("[redacted; {} bytes]", self.payload.len()),

@@ -180,7 +180,7 @@ impl Verifier {
         issuer.allow(jwt.header().algorithm())?; // configuration chooses, the header must agree
         let jwt = issuer.verify(jwt, now, waited)?; // from here on: signed
         witness.sees_signed(&jwt);
-        self.0.headers.learn(token, jwt.jws());
+        self.0.headers.learn(token, jwt.signed());
         let verified = issuer.validate(jwt, now)?; // from here on: acceptable, here and now
         Ok((verified, issuer))
     }

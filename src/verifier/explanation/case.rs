@@ -243,7 +243,7 @@ impl<'a> Case<'a> {
     }
 
     fn found_type(&self) -> Option<String> {
-        let typ = self.signed?.jws().header().token_type();
+        let typ = self.signed?.signed().header.token_type();
         Some(typ.map_or_else(|| "none".to_owned(), |typ| format!("{:?}", Escaped(typ))))
     }
 

@@ -118,7 +118,7 @@ impl Case<'_> {
         let Some(signed) = self.signed else {
             return Some(listed(self.candidates().into_iter().map(Named)));
         };
-        let (status, key) = (self.status?, signed.jws().key());
+        let (status, key) = (self.status?, &signed.signed().key);
         let place = match (status.keys().has(key), status.in_grace()) {
             (true, _) => "published",
             (false, Some(in_grace)) if in_grace.has(key) => "published no more, in its grace",
