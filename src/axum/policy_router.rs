@@ -1,11 +1,14 @@
 //! A router that takes no route without saying who may call it.
 
 use std::convert::Infallible;
-use std::fmt;
+use std::{fmt, mem};
 
 use ::axum::Router;
 use ::axum::handler::Handler as _;
-use ::axum::routing::MethodRouter;
+use ::axum::middleware::map_response;
+use ::axum::response::Response;
+use ::axum::routing::{MethodRouter, any};
+use http::header::ALLOW;
 use http::request::Parts;
 
 use super::extractors::is_grpc_call;
@@ -20,7 +23,7 @@ use crate::policy::Policy;
 /// | request | answer |
 /// |---|---|
 /// | a route with a policy | the handler's, if the policy allows; else a refusal, and the handler never runs |
-/// | … of another method | the same policy is asked before the 405; that of the last one, if the path has several |
+/// | … of another method | the same policy is asked before the 405; that of the last one, if the path has several. Only the 405 says which methods there are |
 /// | an [`authenticated`](Self::authenticated) route | the handler's, for whoever the layer lets through |
 /// | a [`public`](Self::public) route | the handler's; no token is looked at |
 /// | any other path, without a token | 401 |
@@ -126,14 +129,17 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
     ///
     /// # Panics
     ///
-    /// [`guarded_by`](Self::guarded_by) panics where [`Router::nest`] does.
+    /// [`guarded_by`](Self::guarded_by) panics where [`Router::nest`] does, and where both have a path.
     pub fn nest(mut self, path: impl Into<String>, routes: Self) -> Self {
         self.nested.push((path.into(), routes));
         self
     }
 
-    /// Answers for a path that no route has as a policy does that refuses: with 403, so that nobody learns
-    /// which paths there are from those that they are not allowed to use. 404 by default.
+    /// Answers for a path that no route has as a policy does that refuses: with 403, so that those which a caller
+    /// is not allowed to use do not stand out. 404 by default.
+    ///
+    /// Where scopes or another login would help a refusal says so, also to those without a token, and tells
+    /// that there is a path. To hide even that, take [`hidden`](Policy::hidden) policies and leave this off.
     pub const fn forbid_unknown(mut self) -> Self {
         self.unknown = Unknown::Forbidden;
         self
@@ -149,7 +155,7 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
     /// # Errors
     ///
     /// [`BuildError::UnusablePolicy`] with the route whose policy is not [valid](Policy::validated), asks for
-    /// facts that are not in its path, or does not say of which of several issuers it takes whose word.
+    /// facts that are not in its path, or of a path with two parameters of one name, or does not say of which of several issuers it takes whose word.
     ///
     /// # Panics
     ///
@@ -180,7 +186,7 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
     }
 
     fn build(self, prefix: &str, layer: &AuthLayer) -> Result<Router<S>, BuildError> {
-        let mut router = Router::new();
+        let mut paths: Vec<(String, MethodRouter<S>)> = Vec::new();
         for route in self.routes {
             let whole = format!("{prefix}{}", route.path);
             let layer = match route.access {
@@ -193,7 +199,16 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
                 // Not a `route_layer`: what a method router falls back to is a handler, too.
                 Some(layer) => route.methods.layer::<_, Infallible>(layer),
             };
-            router = router.route(&route.path, methods);
+            match paths.iter_mut().find(|(path, _)| *path == route.path) {
+                Some((_, known)) => *known = mem::take(known).merge(methods),
+                None => paths.push((route.path, methods)),
+            }
+        }
+        let mut router = Router::new();
+        for (path, methods) in paths {
+            // As one handler: from outside of a method router nobody can take away what it adds to a refusal.
+            let methods = any(methods).layer::<_, Infallible>(map_response(without_methods));
+            router = router.route(&path, methods);
         }
         for (path, routes) in self.nested {
             let routes = routes.build(&format!("{prefix}{path}"), layer)?;
@@ -203,13 +218,20 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
     }
 }
 
+/// To each answer for a method that a path does not have axum adds those that it has, be it a refusal.
+async fn without_methods(mut response: Response) -> Response {
+    if response.extensions().get::<Rejection>().is_some() {
+        response.headers_mut().remove(ALLOW);
+    }
+    response
+}
+
 fn layer_for(path: &str, policy: Policy, layer: AuthLayer) -> Result<AuthLayer, BuildError> {
     let place = format_args!("route {path:?}");
+    let names = parameters_of(path);
     let named = |fact: &str| {
         let name = fact.strip_prefix(PATH);
-        name.is_some_and(|name| {
-            path.contains(&format!("{{{name}}}")) || path.contains(&format!("{{*{name}}}"))
-        })
+        name.is_some_and(|name| names.iter().any(|known| known == name))
     };
     if let Some(part) = policy.asks_beside(&named) {
         let problem = format_args!(
@@ -218,7 +240,26 @@ fn layer_for(path: &str, policy: Policy, layer: AuthLayer) -> Result<AuthLayer, 
         );
         return Err(BuildError::policy(place, problem));
     }
+    let is_again = |(at, name): &(usize, &String)| names.iter().take(*at).any(|one| one == *name);
+    if let Some(part) = policy.asks_beside(&|_| false)
+        && let Some((_, name)) = names.iter().enumerate().find(is_again)
+    {
+        let problem = format_args!(
+            "{part} asks the path, which has the parameter {name:?} twice, and would never hold; rename one"
+        );
+        return Err(BuildError::policy(place, problem));
+    }
     layer.require_at(place, policy, Some(path::parameters))
+}
+
+/// The names of the parameters in the path of a route. Doubled braces are braces.
+fn parameters_of(path: &str) -> Vec<String> {
+    let path = path.replace("{{", "").replace("}}", "");
+    let parts = path.split('{').skip(1);
+    let names = parts.filter_map(|part| part.split_once('}'));
+    names
+        .map(|(name, _)| name.trim_start_matches('*').to_owned())
+        .collect()
 }
 
 impl<S: Clone + Send + Sync + 'static> Default for PolicyRouter<S> {

@@ -361,6 +361,47 @@ async fn an_unknown_path_can_look_like_a_forbidden_one() {
     assert_eq!(answers[0], answers[1]);
 }
 
+/// Every header counts: axum says in one of them which methods there are.
+#[tokio::test]
+async fn what_is_hidden_looks_like_what_is_not_there_by_any_method() {
+    let hidden = Policy::role("admin").hidden();
+    let nested = PolicyRouter::new().route("/export", get(async || "all"), hidden.clone());
+    let app = PolicyRouter::new()
+        .route("/export", get(async || "all"), hidden.clone())
+        .route("/export", post(async || "begun"), hidden.clone())
+        .route("/any", never(), hidden)
+        .nest("/v1", nested)
+        .guarded_by(layer())
+        .unwrap();
+    let answer = async |method: &str, path, claims: Option<&Value>| {
+        let response = respond(app.clone(), method.parse().unwrap(), path, claims).await;
+        let (parts, body) = response.into_parts();
+        (
+            parts.status,
+            parts.headers,
+            to_bytes(body, 1024).await.unwrap(),
+        )
+    };
+    for method in ["GET", "HEAD", "POST", "DELETE", "OPTIONS", "PROPFIND"] {
+        for claims in [None, Some(&json!({}))] {
+            let unknown = answer(method, "/none", claims).await;
+            for path in ["/export", "/any", "/v1/export"] {
+                let found = answer(method, path, claims).await;
+                assert_eq!(found, unknown, "{method} {path}");
+            }
+        }
+    }
+    let admin = json!({ "roles": ["admin"] });
+    for (path, methods) in [("/export", "GET,HEAD,POST"), ("/v1/export", "GET,HEAD")] {
+        let (status, headers, _) = answer("DELETE", path, Some(&admin)).await;
+        assert_eq!(status, 405);
+        assert_eq!(headers["allow"], methods);
+    }
+    let (status, headers, body) = answer("HEAD", "/export", Some(&admin)).await;
+    assert_eq!((status.as_u16(), &*body), (200, &b""[..]));
+    assert_eq!(headers["content-length"], "3");
+}
+
 #[test]
 fn what_a_method_router_falls_back_to_is_a_handler_too() {
     for methods in [
@@ -427,6 +468,12 @@ fn a_route_whose_policy_cannot_be_asked_is_an_error() {
         layer(),
         &["path.id", "no parameter"],
     );
+    // A path that has two of a name names neither, and nobody would be let in.
+    for path in ["/{tenant}/{id}", "/{*tenant}"] {
+        let tenant = Policy::claim("tenant").equals_fact("path.tenant");
+        check(at(path, tenant), layer(), &[path, "path.tenant", "twice"]);
+    }
+    check(at("/{{id}}", own()), layer(), &["path.id", "no parameter"]);
     let of_two = AuthLayer::new(support::verifier_of_two());
     check(
         at("/a", Policy::role("admin")),

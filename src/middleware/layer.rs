@@ -154,7 +154,7 @@ impl AuthLayer {
     }
 
     /// Lets only requests through whose token this policy allows, too. Called again, each of the
-    /// policies must. For one route or service behind the layer there is
+    /// policies must; they are counted as one, by the [name](Policy::named) of the last one that has one. For one route or service behind the layer there is
     /// [`RequireLayer`](super::RequireLayer).
     ///
     /// A policy asks something of a token: behind it nobody is anonymous, whatever
@@ -189,7 +189,14 @@ impl AuthLayer {
         read_path: Option<ReadPath>,
     ) -> Result<Self, BuildError> {
         let policy = match self.gate.policy() {
-            Some(before) => before.and(policy),
+            Some(before) => {
+                let name = policy.name().or(before.name());
+                let both = before.and(policy);
+                match name {
+                    Some(name) => both.named(name),
+                    None => both,
+                }
+            }
             None => policy,
         };
         let mut requirement = Requirement::new(&place, policy, read_path)?;
@@ -286,5 +293,25 @@ impl fmt::Debug for Gate {
             .field("end_at_expiry", &self.ends_at_expiry)
             .field("responder", &self.responder)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::support;
+    use super::*;
+
+    #[test]
+    fn policies_that_must_hold_together_keep_the_last_name() {
+        let named = |first: Policy, second: Policy| {
+            let layer = AuthLayer::new(support::verifier());
+            let layer = layer.require(first).unwrap().require(second).unwrap();
+            layer.gate.policy().unwrap().name()
+        };
+        let (a, b) = (Policy::scope("a"), Policy::scope("b"));
+        assert_eq!(named(a.clone(), b.clone()), None);
+        assert_eq!(named(a.clone(), b.clone().named("b")), Some("b"));
+        assert_eq!(named(a.clone().named("a"), b.clone()), Some("a"));
+        assert_eq!(named(a.named("a"), b.named("b")), Some("b"));
     }
 }
