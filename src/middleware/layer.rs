@@ -190,7 +190,7 @@ impl AuthLayer {
     ) -> Result<Self, BuildError> {
         let policy = match self.gate.policy() {
             Some(before) => {
-                let name = policy.name().or(before.name());
+                let name = policy.name().or_else(|| before.name());
                 let both = before.and(policy);
                 match name {
                     Some(name) => both.named(name),
