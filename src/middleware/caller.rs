@@ -109,7 +109,8 @@ impl Caller {
     ///
     /// # Errors
     ///
-    /// What the request is to be answered with; the [`Forbidden`] is in it.
+    /// What the request is to be answered with; the [`Forbidden`] is in it. It is logged and counted as it is
+    /// made: whoever only wants to know, and answers either way, asks `policy.check(caller.token())`.
     pub fn check(&self, policy: &Policy) -> Result<(), Rejection> {
         self.decide(policy, None)
     }
