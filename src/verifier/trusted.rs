@@ -90,6 +90,7 @@ impl TrustedIssuer {
     }
 
     /// Selects the key and checks the signature with it.
+    #[inline]
     pub(super) fn verify(
         &self,
         jwt: UnverifiedJwt<'_>,
