@@ -146,7 +146,8 @@ const REASON: &str = "portcullis.reason";
 const POLICY: &str = "portcullis.policy";
 const DECISION: &str = "portcullis.decision";
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(feature = "testing")]
+#[cfg(test)]
 mod tests {
     use std::fmt;
     use std::sync::{Arc, Mutex};
