@@ -25,12 +25,12 @@
 //! | label | values |
 //! |---|---|
 //! | `outcome` of a verification | `accepted`; `refused`, which is the token's fault; `unavailable`, which is not: keys are what is missing |
-//! | `reason` | `ok`, or the stable code of [`VerifyError::reason`], `Rejection::reason` or [`Forbidden::reason`] |
+//! | `reason` | `ok`, or the stable code of [`VerifyError::reason`](crate::VerifyError::reason), `Rejection::reason` or [`Forbidden::reason`](crate::Forbidden::reason) |
 //! | `issuer` | a configured one that the token names, or `unknown` |
 //! | `path` | `verified`: everything was checked with keys at hand; `waited`: for a fetch, too |
 //! | `status` | of HTTP, as in the table of refusals of the module `middleware`; that of gRPC calls too, whose responses are a 200 |
 //! | `outcome` of a decision | `allowed`; `denied`; `fault`: denied, as it cannot be told |
-//! | `policy` | what [`Policy::named`] gave it, or `unnamed`; `other` for names beyond 256 |
+//! | `policy` | what [`Policy::named`](crate::Policy::named) gave it, or `unnamed`; `other` for names beyond 256 |
 //!
 //! # Which counter for what
 //!
