@@ -604,6 +604,38 @@ fn nothing_is_shown_whole_or_unescaped() {
 }
 
 #[test]
+fn a_mistyped_address_shows_no_password() {
+    for address in [
+        "https://user:hunter2@id.example.com",
+        "https:///user:hunter2@id.example.com",
+        "https:/user:hunter2@id.example.com",
+        "https:user:hunter2@id.example.com",
+        "https:\\\\user:hunter2@id.example.com",
+        "//user:hunter2@id.example.com",
+        "user:hunter2@id.example.com",
+        "https://user:a?hunter2@id.example.com",
+        "https://user:a/hunter2@id.example.com",
+        "https://id.example.com?key=hunter2",
+        "id.example.com?key=hunter2",
+    ] {
+        let discovered = format!(r#"{{"issuers":[{{"issuer":"{address}","audience":"api"}}]}}"#);
+        let uri = issuer(&format!(r#""jwks_uri":"{address}""#));
+        let failover = issuer(&format!(
+            r#""jwks_uri":"https://id.example.com/keys","failover_jwks_uri":"{address}""#
+        ));
+        for json in [discovered, uri, failover] {
+            let config = read(&json).unwrap();
+            // An address may have a query, which is shown nowhere.
+            let shown = match config.build() {
+                Err(error) => format!("{error} {error:?}"),
+                Ok(verifier) => format!("{verifier:?} {:?}", verifier.status()),
+            };
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn debug_shows_no_address() {
     let config = r#"{"issuers":[
         {"issuer":"https://user:hunter2@id.example.com?key=hunter2","audience":"api"},

@@ -72,8 +72,13 @@ fn forbidden(
         UrlError::Fragment => "; leave out the # and all behind it",
         UrlError::Query => "; say where its keys are with Issuer::jwks_uri",
     };
+    // The issuer itself was meant as an address here, unless there is another one.
+    let name = match url {
+        Some(_) => &issuer.name,
+        None => address_without_secrets(&issuer.name),
+    };
     BuildError::ForbiddenUrl {
-        issuer: issuer.name.to_string(),
+        issuer: name.to_owned(),
         what,
         url: url.map(|url| address_without_secrets(url).to_owned()),
         problem: format!("{problem}{remedy}"),
