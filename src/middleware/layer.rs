@@ -103,7 +103,7 @@ impl AuthLayer {
     ///
     /// The moment is when the verifier would refuse the token, its leeway included, by the verifier's
     /// clock. The service's body is dropped then. What the client sends is not ended, nor a request
-    /// that has no answer yet: the first frame of a response always passes. Nor can a layer end a
+    /// that has no answer yet; a first frame that is ready passes. Nor can a layer end a
     /// WebSocket: see [`VerifiedToken::expired`](crate::VerifiedToken::expired).
     ///
     /// Costs an allocation a request. Needs a tokio runtime with time.

@@ -19,6 +19,9 @@ use crate::token::VerifiedToken;
 /// [`VerifiedToken::dangerously_assert_verified`], or from a verifier in front of a
 /// [`TestIssuer`](super::TestIssuer).
 ///
+/// To policies behind it there is one issuer: that a policy names none where there are several is found
+/// only behind the real layer.
+///
 /// # Security
 ///
 /// It lets everyone in: it belongs in tests, and so does the feature `testing`.
