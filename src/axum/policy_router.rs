@@ -155,7 +155,8 @@ impl<S: Clone + Send + Sync + 'static> PolicyRouter<S> {
     /// # Errors
     ///
     /// [`BuildError::UnusablePolicy`] with the route whose policy is not [valid](Policy::validated), asks for
-    /// facts that are not in its path, or of a path with two parameters of one name, or does not say of which of several issuers it takes whose word.
+    /// facts that are not in its path, asks a path that has two parameters of one name, or does not say of which
+    /// of several issuers it means the roles and scopes.
     ///
     /// # Panics
     ///
