@@ -16,7 +16,9 @@ use crate::text::Configured;
 #[non_exhaustive]
 pub enum BuildError {
     /// No issuer was given.
-    #[error("no issuer is configured; add one with VerifierBuilder::issuer, or under `issuers` in a configuration")]
+    #[error(
+        "no issuer is configured; add one with VerifierBuilder::issuer, or under `issuers` in a configuration"
+    )]
     NoIssuer,
     /// The same issuer was given twice.
     #[error(
