@@ -21,6 +21,8 @@ pub(crate) use value::Text;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::error::{Malformation, VerifyError};
 use crate::json::{Object, has_duplicates, has_lone_surrogate, is_deeper_than};
 use crate::jws::{CompactJws, Header, Signed, UnverifiedSignature};
@@ -135,23 +137,26 @@ impl Claims {
 
     fn read(payload: &str) -> Option<Self> {
         let mut claims = Self::default();
-        let (mut seen, mut other_names) = (0_u16, Vec::with_capacity(USUAL_CLAIMS));
-        for member in Object::read(payload).ok()? {
-            let (name, member) = member.ok()?;
-            if let Some(claim) = Claim::from_name(&name) {
+        let (mut seen, mut other_names) = (0_u16, SmallVec::<[_; USUAL_CLAIMS]>::new());
+        let mut object = Object::read(payload).ok()?;
+        while let Some(member) = object.next_member().ok()? {
+            if let Some(claim) = Claim::from_name(&member.name) {
                 if seen & claim.bit() != 0 {
                     return None; // each member once
                 }
                 seen |= claim.bit();
-                claims.put(claim, Value::read(member, payload).ok()?, payload);
+                claims.put(claim, Value::read(&member, payload).ok()?, payload);
                 continue;
             }
-            claims.confirmation |= name == "cnf";
-            claims.other_kind |= matches!(&*name, "events" | "at_hash" | "c_hash");
+            match member.name.as_bytes() {
+                b"cnf" => claims.confirmation = true,
+                b"events" | b"at_hash" | b"c_hash" => claims.other_kind = true,
+                _ => {}
+            }
             if is_deeper_than(member.value, MAX_CLAIM_DEPTH) {
                 return None;
             }
-            other_names.push(name);
+            other_names.push(member.name);
         }
         (!has_duplicates(&mut other_names)).then_some(claims)
     }
@@ -194,21 +199,22 @@ enum Claim {
 
 impl Claim {
     fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "iss" => Self::Iss,
-            "sub" => Self::Sub,
-            "aud" => Self::Aud,
-            "exp" => Self::Exp,
-            "nbf" => Self::Nbf,
-            "iat" => Self::Iat,
-            "jti" => Self::Jti,
-            "client_id" => Self::ClientId,
-            "azp" => Self::Azp,
-            "scope" => Self::Scope,
-            "scp" => Self::Scp,
-            "acr" => Self::Acr,
-            "amr" => Self::Amr,
-            "auth_time" => Self::AuthTime,
+        // As bytes they are told apart one by one, as texts each is compared whole.
+        Some(match name.as_bytes() {
+            b"iss" => Self::Iss,
+            b"sub" => Self::Sub,
+            b"aud" => Self::Aud,
+            b"exp" => Self::Exp,
+            b"nbf" => Self::Nbf,
+            b"iat" => Self::Iat,
+            b"jti" => Self::Jti,
+            b"client_id" => Self::ClientId,
+            b"azp" => Self::Azp,
+            b"scope" => Self::Scope,
+            b"scp" => Self::Scp,
+            b"acr" => Self::Acr,
+            b"amr" => Self::Amr,
+            b"auth_time" => Self::AuthTime,
             _ => return None,
         })
     }

@@ -12,15 +12,6 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 pub(crate) struct NumericDate(i128);
 
 impl NumericDate {
-    /// Reads what is known to be a JSON number.
-    pub(super) fn read(digits: &str) -> serde_json::Result<Self> {
-        // Whole seconds, as nearly all are.
-        match digits.parse::<u64>() {
-            Ok(seconds) => Ok(Self::from_seconds(seconds)),
-            _ => serde_json::from_str(digits),
-        }
-    }
-
     pub(super) fn from_seconds(seconds: impl Into<i128>) -> Self {
         Self(seconds.into().saturating_mul(NANOSECONDS))
     }

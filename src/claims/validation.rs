@@ -43,7 +43,9 @@ pub enum TokenType {
 impl TokenType {
     fn accepts(&self, typ: Option<&str>) -> bool {
         let is = |expected: &str| {
-            typ.is_some_and(|typ| short(typ).eq_ignore_ascii_case(short(expected)))
+            typ.is_some_and(|typ| {
+                typ == expected || short(typ).eq_ignore_ascii_case(short(expected))
+            })
         };
         match self {
             Self::Usual => typ.is_none() || is("at+jwt") || is("JWT"),

@@ -2,7 +2,7 @@
 
 mod object;
 
-pub(crate) use object::{Member, Object, unquoted};
+pub(crate) use object::{Member, Object};
 
 use std::borrow::Cow;
 
@@ -44,14 +44,27 @@ impl Kind {
     }
 }
 
-/// Whether a name stands twice, after unescaping. Sorts instead of comparing each with each: names
-/// are the sender's, so quadratic work would be the sender's too.
+/// Whether a name stands twice, after unescaping. Sorts instead of comparing each with each, unless they are
+/// few: names are the sender's, so quadratic work would be the sender's too.
 pub(crate) fn has_duplicates(names: &mut [Cow<'_, str>]) -> bool {
+    if names.len() <= FEW {
+        let mut rest = &*names;
+        while let [first, others @ ..] = rest {
+            if others.contains(first) {
+                return true;
+            }
+            rest = others;
+        }
+        return false;
+    }
     names.sort_unstable();
     names
         .windows(2)
         .any(|pair| matches!(pair, [a, b] if a == b))
 }
+
+/// So many names are compared sooner than sorted.
+const FEW: usize = 8;
 
 /// Whether an escape of this JSON text is half of a surrogate pair, which is no character.
 ///

@@ -12,9 +12,7 @@ use serde_json::value::RawValue;
 
 use super::Name;
 
-/// The members of an object, in order: each name, unescaped, with its value.
-///
-/// Names may stand twice. After an error there is nothing more.
+/// The members of an object, in order. Names may stand twice.
 pub(crate) struct Object<'a> {
     json: &'a str,
     /// Where the next byte to look at stands.
@@ -31,12 +29,17 @@ enum State {
     Ended,
 }
 
-/// The text of a value, which is JSON with no space around it.
-#[derive(Clone, Copy)]
+/// A name, unescaped, and its value.
 pub(crate) struct Member<'a> {
+    pub(crate) name: Cow<'a, str>,
+    /// JSON with no space around it.
     pub(crate) value: &'a str,
+    /// Where in the object's text it starts.
+    pub(crate) at: usize,
     /// A string here is what stands between its quotes.
     pub(crate) plain: bool,
+    /// What it says, if it is a whole number as most are.
+    pub(crate) whole: Option<u64>,
 }
 
 /// The text is no JSON object.
@@ -61,8 +64,9 @@ impl<'a> Object<'a> {
         Ok(object)
     }
 
+    /// The next member. After an error there is no sense in going on.
     #[inline]
-    fn member(&mut self) -> Result<Option<(Cow<'a, str>, Member<'a>)>, NotAnObject> {
+    pub(crate) fn next_member(&mut self) -> Result<Option<Member<'a>>, NotAnObject> {
         let mut at = self.skip_space(self.at);
         match (self.state, self.byte(at)) {
             (State::Ended, _) => return Ok(None),
@@ -77,66 +81,112 @@ impl<'a> Object<'a> {
             (State::Inside, Some(b',')) => at = self.skip_space(at.saturating_add(1)),
             (State::Inside, _) => return Err(NotAnObject),
         }
-        let quoted = match self.byte(at) {
-            Some(b'"') => self.string(at)?,
+        let end = match self.byte(at) {
+            Some(b'"') if self.plain => self.end_of_name(at)?,
+            Some(b'"') => self.end_of_value(at)?,
             _ => return Err(NotAnObject),
         };
-        let name = match unquoted(quoted) {
-            Some(name) if self.plain => Cow::Borrowed(name),
-            _ => match serde_json::from_str(quoted) {
-                Ok(Name(name)) => name,
-                Err(_) => return Err(NotAnObject),
-            },
+        let name = if self.plain {
+            Cow::Borrowed(self.text(at.saturating_add(1), end.saturating_sub(1))?)
+        } else {
+            let Name(name) = serde_json::from_str(self.text(at, end)?).map_err(|_| NotAnObject)?;
+            name
         };
-        at = self.skip_space(at.saturating_add(quoted.len()));
+        at = self.skip_space(end);
         if self.byte(at) != Some(b':') {
             return Err(NotAnObject);
         }
         at = self.skip_space(at.saturating_add(1));
-        let value = match self.byte(at) {
-            Some(b'"') => self.string(at)?,
+        let (end, whole) = match self.byte(at) {
+            Some(b'"') => (self.end_of_string(at)?, None),
             Some(b'1'..=b'9') => self.number(at)?,
-            _ => self.any_value(at)?,
+            Some(b'[') => (self.end_of_list(at)?, None),
+            _ => (self.end_of_value(at)?, None),
         };
-        self.at = at.saturating_add(value.len());
-        let plain = self.plain;
-        Ok(Some((name, Member { value, plain })))
+        self.at = end;
+        Ok(Some(Member {
+            name,
+            value: self.text(at, end)?,
+            at,
+            plain: self.plain,
+            whole,
+        }))
     }
 
-    /// The string that starts here, with its quotes.
+    /// The name that starts here, where nothing is escaped. Most are short, and found at a glance.
     #[inline]
-    fn string(&self, at: usize) -> Result<&'a str, NotAnObject> {
+    fn end_of_name(&self, at: usize) -> Result<usize, NotAnObject> {
+        let start = at.saturating_add(1);
+        let rest = self.json.as_bytes().get(start..).ok_or(NotAnObject)?;
+        match rest.first_chunk().and_then(|bytes| quote_among(*bytes)) {
+            Some(length) => Ok(start.saturating_add(length).saturating_add(1)),
+            None => self.end_of_string(at),
+        }
+    }
+
+    /// The string that starts here.
+    #[inline]
+    fn end_of_string(&self, at: usize) -> Result<usize, NotAnObject> {
         if !self.plain {
-            return self.any_value(at);
+            return self.end_of_value(at);
         }
         match quote(self.json.as_bytes(), at.saturating_add(1)) {
-            Some(end) => self.text(at, end.saturating_add(1).saturating_sub(at)),
+            Some(end) => Ok(end.saturating_add(1)),
             None => Err(NotAnObject),
         }
     }
 
-    fn number(&self, at: usize) -> Result<&'a str, NotAnObject> {
-        let digits = (at..).find(|&at| !matches!(self.byte(at), Some(b'0'..=b'9')));
-        let end = digits.ok_or(NotAnObject)?;
+    /// The number that starts here with another digit than 0, and what it says if it is a whole one.
+    #[inline]
+    fn number(&self, at: usize) -> Result<(usize, Option<u64>), NotAnObject> {
+        let (mut whole, mut digits) = (0_u64, 0_usize);
+        for byte in self.json.as_bytes().get(at..).unwrap_or_default() {
+            let digit = byte.wrapping_sub(b'0');
+            if digit > 9 {
+                break;
+            }
+            whole = whole.wrapping_mul(10).wrapping_add(digit.into());
+            digits = digits.saturating_add(1);
+        }
+        let end = at.saturating_add(digits);
         match self.byte(end) {
-            Some(b'.' | b'e' | b'E') => self.any_value(at),
-            _ => self.text(at, end.saturating_sub(at)),
+            Some(b'.' | b'e' | b'E') => Ok((self.end_of_value(at)?, None)),
+            // More may not have found room.
+            _ => Ok((end, (digits <= MAX_DIGITS).then_some(whole))),
         }
     }
 
+    /// The list that starts here: of strings alone, as most are, or any.
+    fn end_of_list(&self, start: usize) -> Result<usize, NotAnObject> {
+        let mut at = start;
+        loop {
+            // After the bracket or a comma.
+            at = self.skip_space(at.saturating_add(1));
+            if self.byte(at) != Some(b'"') {
+                return self.end_of_value(start);
+            }
+            at = self.skip_space(self.end_of_string(at)?);
+            match self.byte(at) {
+                Some(b',') => {}
+                Some(b']') => return Ok(at.saturating_add(1)),
+                _ => return Err(NotAnObject),
+            }
+        }
+    }
+
+    /// The value that starts here, whatever it is.
     #[cold]
-    fn any_value(&self, at: usize) -> Result<&'a str, NotAnObject> {
+    fn end_of_value(&self, at: usize) -> Result<usize, NotAnObject> {
         let rest = self.json.get(at..).ok_or(NotAnObject)?;
         match <&RawValue>::deserialize(&mut Deserializer::from_str(rest)) {
             // It starts where the rest does, as no space stands there.
-            Ok(value) => self.text(at, value.get().len()),
+            Ok(value) => Ok(at.saturating_add(value.get().len())),
             Err(_) => Err(NotAnObject),
         }
     }
 
-    fn text(&self, at: usize, length: usize) -> Result<&'a str, NotAnObject> {
-        let end = at.saturating_add(length);
-        self.json.get(at..end).ok_or(NotAnObject)
+    fn text(&self, start: usize, end: usize) -> Result<&'a str, NotAnObject> {
+        self.json.get(start..end).ok_or(NotAnObject)
     }
 
     fn byte(&self, at: usize) -> Option<u8> {
@@ -151,16 +201,16 @@ impl<'a> Object<'a> {
     }
 }
 
-impl<'a> Iterator for Object<'a> {
-    type Item = Result<(Cow<'a, str>, Member<'a>), NotAnObject>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let member = self.member();
-        if member.is_err() {
-            self.state = State::Ended;
-        }
-        member.transpose()
+/// Where the first quote of these is.
+#[inline]
+fn quote_among(bytes: [u8; 8]) -> Option<usize> {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    let others = u64::from_le_bytes(bytes) ^ EACH.wrapping_mul(b'"'.into());
+    // The lowest zero byte is the first whose highest bit is set here; those after it may be mistaken.
+    let zeros = others.wrapping_sub(EACH) & !others & EACH.wrapping_mul(0x80);
+    match zeros {
+        0 => None,
+        _ => usize::try_from(zeros.trailing_zeros() / 8).ok(),
     }
 }
 
@@ -171,10 +221,8 @@ fn quote(bytes: &[u8], from: usize) -> Option<usize> {
     Some(from.saturating_add(length))
 }
 
-/// What stands between the quotes of a string.
-pub(crate) fn unquoted(json: &str) -> Option<&str> {
-    json.strip_prefix('"')?.strip_suffix('"')
-}
+/// So many digits are always a number of 64 bits.
+const MAX_DIGITS: usize = 19;
 
 #[cfg(test)]
 mod tests {
@@ -186,9 +234,18 @@ mod tests {
 
     /// The members as this reader has them.
     fn members(json: &str) -> Result<Vec<(String, String)>, NotAnObject> {
-        Object::read(json)?
-            .map(|member| member.map(|(name, member)| (name.into_owned(), member.value.to_owned())))
-            .collect()
+        let (mut object, mut members) = (Object::read(json)?, Vec::new());
+        while let Some(member) = object.next_member()? {
+            assert_eq!(
+                json.get(member.at..member.at + member.value.len()),
+                Some(member.value)
+            );
+            if let Some(whole) = member.whole {
+                assert_eq!(member.value.parse(), Ok(whole));
+            }
+            members.push((member.name.into_owned(), member.value.to_owned()));
+        }
+        Ok(members)
     }
 
     /// The same as `serde_json` has them; of a name that stands twice the last.
@@ -237,6 +294,19 @@ mod tests {
             "\"\u{e9}\u{1f600}\"",
             "[1,[2]]",
             "[1",
+            "[]",
+            "[ ]",
+            r#"["a"]"#,
+            r#"[ "a" , "" ,"b"]"#,
+            r#"["a",1,{"b":["c"]}]"#,
+            r#"["a",]"#,
+            r#"["a""b"]"#,
+            r#"["a":"b"]"#,
+            r#"["a"}"#,
+            r#"["a"#,
+            r#"["a""#,
+            r#"["\u0061","b"]"#,
+            r#"[,"a"]"#,
             "{\"b\":{}}",
             "{",
             "true",
@@ -315,18 +385,60 @@ mod tests {
     }
 
     #[test]
+    fn a_name_ends_at_its_first_quote_however_long_it_is() {
+        for fill in ["a", "!", "#", "\u{a2}", "\u{7f}"] {
+            for length in 0..20 {
+                let name = fill.repeat(length);
+                for next in ["", "#", "!", "\"", ":\"\""] {
+                    check(&format!(r#"{{"{name}"{next}:1}}"#));
+                }
+                check(&format!(r#"{{"{name}"#));
+                check(&format!(r#"{{"{name}""#));
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_eight_bytes_that_is_a_quote_is_found() {
+        for fill in 0..=u8::MAX {
+            for first in 0..8 {
+                for second in first..8 {
+                    let mut bytes = [fill; 8];
+                    bytes[first] = b'"';
+                    bytes[second] = b'"';
+                    let expected = bytes.iter().position(|&byte| byte == b'"');
+                    assert_eq!(quote_among(bytes), expected, "{bytes:?}");
+                }
+            }
+            let expected = (fill == b'"').then_some(0);
+            assert_eq!(quote_among([fill; 8]), expected);
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_read_and_any_other_is_left() {
+        for (number, expected) in [
+            ("1", Some(1)),
+            ("1234567890", Some(1_234_567_890)),
+            ("9999999999999999999", Some(9_999_999_999_999_999_999)),
+            ("10000000000000000000", None),
+            ("18446744073709551616", None),
+            ("1.0", None),
+            ("1e1", None),
+            ("0", None),
+            ("-1", None),
+        ] {
+            let json = format!(r#"{{"a":{number}}}"#);
+            let member = Object::read(&json).unwrap().next_member().unwrap();
+            assert_eq!(member.unwrap().whole, expected, "{number}");
+        }
+    }
+
+    #[test]
     fn members_come_in_order_and_as_often_as_they_stand() {
         let expected = [("b", "1"), ("a", "2"), ("b", "3")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(members(r#"{"b":1,"a":2,"b":3}"#).unwrap(), expected);
-    }
-
-    #[test]
-    fn nothing_comes_after_an_error() {
-        let mut object = Object::read(r#"{"a":1,"b":x,"c":3}"#).unwrap();
-        assert!(object.next().unwrap().is_ok());
-        assert!(object.next().unwrap().is_err());
-        assert!(object.next().is_none());
     }
 
     proptest! {

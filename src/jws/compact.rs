@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::NO_PAD;
+use smallvec::SmallVec;
 
 use crate::error::{Malformation, VerifyError};
 
@@ -41,32 +42,46 @@ impl<'a> Parts<'a> {
 
 /// Decodes unpadded base64url in its one canonical form: no padding, no white space, no unused
 /// bits that are set. Two texts that decode to the same bytes would be two names of one token.
+#[expect(
+    clippy::slow_vector_initialization,
+    reason = "glibc has small pieces at hand for malloc, and none for calloc"
+)]
 pub(super) fn decode(part: &str, max_bytes: usize) -> Result<Vec<u8>, VerifyError> {
-    decode_with_room(part, max_bytes, 0)
+    let length = decoded_length(part, max_bytes)?;
+    let mut bytes = Vec::with_capacity(length); // no more, so that a payload is kept without a copy
+    bytes.resize(length, 0);
+    decode_into(part, &mut bytes)?;
+    Ok(bytes)
 }
 
-/// The same for a signature, which is held while it is checked.
-///
-/// An RSA check takes as many pieces of a signature's size as glibc has at hand of one size, and a
-/// piece more goes a way that is ten times as long. So this one is of another size.
-pub(super) fn decode_signature(part: &str) -> Result<Vec<u8>, VerifyError> {
-    decode_with_room(part, MAX_TOKEN_BYTES, OTHER_SIZE)
+/// The same for a signature, which nobody keeps.
+pub(super) fn decode_signature<'r>(
+    part: &str,
+    room: &'r mut SignatureRoom,
+) -> Result<&'r [u8], VerifyError> {
+    room.resize(decoded_length(part, MAX_TOKEN_BYTES)?, 0);
+    decode_into(part, room)?;
+    Ok(room)
 }
 
-fn decode_with_room(part: &str, max_bytes: usize, room: usize) -> Result<Vec<u8>, VerifyError> {
-    // Four characters are three bytes. A payload has room for no more, so that it is kept without a copy.
+/// Four characters are three bytes.
+fn decoded_length(part: &str, max_bytes: usize) -> Result<usize, VerifyError> {
     let length = part.len() / 4 * 3 + (part.len() % 4).saturating_sub(1);
     if length > max_bytes {
         return Err(VerifyError::TooLarge);
     }
-    // Not `vec!`: glibc has small pieces at hand for `malloc`, and none for `calloc`.
-    let mut bytes = Vec::with_capacity(length.saturating_add(room));
-    bytes.resize(length, 0);
-    match BASE64URL.decode_slice(part, &mut bytes) {
-        Ok(decoded) if decoded == length => Ok(bytes),
+    Ok(length)
+}
+
+fn decode_into(part: &str, bytes: &mut [u8]) -> Result<(), VerifyError> {
+    match BASE64URL.decode_slice(part, bytes) {
+        Ok(decoded) if decoded == bytes.len() => Ok(()),
         _ => Err(VerifyError::Malformed(Malformation::Base64)),
     }
 }
+
+/// Where a signature is decoded to while it is checked: on the stack, but for those longer than any of RSA-4096.
+pub(crate) type SignatureRoom = SmallVec<[u8; 512]>;
 
 /// Picks the instructions of this processor once.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -79,9 +94,6 @@ static BASE64URL: LazyLock<base64::engine::GeneralPurpose> =
 /// Longest token. Access tokens of real issuers are 0.5 to 4 KiB; an ML-DSA-87 signature alone is
 /// 6 KiB, and servers cap a header line at 8 to 64 KiB.
 pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
-
-/// By so much sizes differ that an allocator keeps apart: 16 in glibc, here with some to spare.
-const OTHER_SIZE: usize = 64;
 
 /// Longest decoded header. A real one is 60 to 200 bytes, or 1 to 2 KiB with certificates inside.
 pub(super) const MAX_HEADER_BYTES: usize = 2 * 1024;

@@ -7,7 +7,7 @@ mod compact;
 mod header;
 mod known;
 
-pub(crate) use compact::MAX_TOKEN_BYTES;
+pub(crate) use compact::{MAX_TOKEN_BYTES, SignatureRoom};
 pub use header::Header;
 pub(crate) use header::StatedHeader;
 pub(crate) use known::KnownHeaders;
@@ -30,7 +30,7 @@ pub(crate) struct CompactJws<'a> {
 pub(crate) struct UnverifiedSignature<'a> {
     header: Header,
     signing_input: &'a str,
-    signature: Vec<u8>,
+    signature: &'a [u8],
 }
 
 /// A header that was signed, and the key that signed it. Only [`UnverifiedSignature::verify`] makes one.
@@ -43,25 +43,33 @@ pub(crate) struct Signed {
 
 impl<'a> CompactJws<'a> {
     /// Checks limits and syntax, before any crypto or network.
-    pub(crate) fn parse(token: &'a str) -> Result<Self, VerifyError> {
+    pub(crate) fn parse(token: &'a str, room: &'a mut SignatureRoom) -> Result<Self, VerifyError> {
         let parts = Parts::split(token)?;
         let header = Header::decode(&parts)?;
-        Self::decode(&parts, header)
+        Self::decode(&parts, header, room)
     }
 
     /// The same, with the work on its header saved if it is known.
-    pub(crate) fn parse_with(token: &'a str, known: &KnownHeaders) -> Result<Self, VerifyError> {
+    pub(crate) fn parse_with(
+        token: &'a str,
+        known: &KnownHeaders,
+        room: &'a mut SignatureRoom,
+    ) -> Result<Self, VerifyError> {
         let parts = Parts::split(token)?;
         let header = match known.find(parts.header) {
             Some(header) => header,
             None => Header::decode(&parts)?,
         };
-        Self::decode(&parts, header)
+        Self::decode(&parts, header, room)
     }
 
-    fn decode(parts: &Parts<'a>, header: Header) -> Result<Self, VerifyError> {
+    fn decode(
+        parts: &Parts<'a>,
+        header: Header,
+        room: &'a mut SignatureRoom,
+    ) -> Result<Self, VerifyError> {
         let payload = compact::decode(parts.payload, MAX_TOKEN_BYTES)?;
-        let signature = compact::decode_signature(parts.signature)?;
+        let signature = compact::decode_signature(parts.signature, room)?;
         if signature.is_empty() {
             return Err(VerifyError::Malformed(Malformation::EmptySignature));
         }
@@ -103,7 +111,7 @@ impl UnverifiedSignature<'_> {
         let key = candidates.verify(
             self.header.algorithm(),
             self.signing_input.as_bytes(),
-            &self.signature,
+            self.signature,
         )?;
         Ok(Signed {
             header: self.header,

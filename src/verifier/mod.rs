@@ -27,7 +27,7 @@ use crate::claims::UnverifiedJwt;
 use crate::clock::{Clock, Now};
 use crate::error::{BuildError, VerifyError};
 use crate::issuer::Issuer;
-use crate::jws::{CompactJws, KnownHeaders, VerifiedJws};
+use crate::jws::{CompactJws, KnownHeaders, SignatureRoom, VerifiedJws};
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::{Fetched, Reason, RemoteKeySet};
@@ -173,7 +173,8 @@ impl Verifier {
         waited: Waited<'_>,
         witness: &mut impl Witness<'v>,
     ) -> Result<(VerifiedToken, &'v TrustedIssuer), Stop<'v>> {
-        let jws = CompactJws::parse_with(token, &self.0.headers)?; // limits, syntax, crit: before any crypto or network
+        let mut room = SignatureRoom::new();
+        let jws = CompactJws::parse_with(token, &self.0.headers, &mut room)?; // limits, syntax, crit: before any crypto or network
         let jwt = UnverifiedJwt::parse(jws)?; // claims are read here and readable nowhere
         let issuer = self.0.issuers.trusted(&jwt.unverified_issuer()?)?; // a foreign token costs no fetch
         witness.trusts(issuer);
@@ -302,7 +303,8 @@ pub fn verify_jws(
     keys: &KeySet,
     algorithms: &[Algorithm],
 ) -> Result<VerifiedJws, VerifyError> {
-    let jws = CompactJws::parse(jws)?;
+    let mut room = SignatureRoom::new();
+    let jws = CompactJws::parse(jws, &mut room)?;
     if !algorithms.contains(&jws.header().algorithm()) {
         return Err(VerifyError::AlgorithmNotAllowed);
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::wycheproof::{File, files};
 use super::*;
 use crate::KeySet;
-use crate::jws::CompactJws;
+use crate::jws::{CompactJws, SignatureRoom};
 use crate::vectors::{self, Tally};
 
 /// One key in both backends.
@@ -118,7 +118,8 @@ fn on_tokens() {
                 let Some(token) = token["jws"].as_str() else {
                     continue;
                 };
-                let Ok(jws) = CompactJws::parse(token) else {
+                let mut room = SignatureRoom::new();
+                let Ok(jws) = CompactJws::parse(token, &mut room) else {
                     continue;
                 };
                 let algorithm = jws.header().algorithm();
