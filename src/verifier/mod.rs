@@ -173,14 +173,14 @@ impl Verifier {
         waited: Waited<'_>,
         witness: &mut impl Witness<'v>,
     ) -> Result<(VerifiedToken, &'v TrustedIssuer), Stop<'v>> {
-        let jws = CompactJws::parse_with(token, &self.0.headers)?; // limits, syntax, crit: before any crypto or network
+        let jws = CompactJws::parse_with(token.as_bytes(), &self.0.headers)?; // limits, syntax, crit: before any crypto or network
         let jwt = UnverifiedJwt::parse(jws)?; // claims are read here and readable nowhere
         let issuer = self.0.issuers.trusted(&jwt.unverified_issuer()?)?; // a foreign token costs no fetch
         witness.trusts(issuer);
         issuer.allow(jwt.header().algorithm())?; // configuration chooses, the header must agree
         let jwt = issuer.verify(jwt, now, waited)?; // from here on: signed
         witness.sees_signed(&jwt);
-        self.0.headers.learn(token, jwt.signed());
+        self.0.headers.learn(token.as_bytes(), jwt.signed());
         let verified = issuer.validate(jwt, now)?; // from here on: acceptable, here and now
         Ok((verified, issuer))
     }
@@ -302,7 +302,7 @@ pub fn verify_jws(
     keys: &KeySet,
     algorithms: &[Algorithm],
 ) -> Result<VerifiedJws, VerifyError> {
-    let jws = CompactJws::parse(jws)?;
+    let jws = CompactJws::parse(jws.as_bytes())?;
     if !algorithms.contains(&jws.header().algorithm()) {
         return Err(VerifyError::AlgorithmNotAllowed);
     }

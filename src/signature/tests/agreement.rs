@@ -118,7 +118,7 @@ fn on_tokens() {
                 let Some(token) = token["jws"].as_str() else {
                     continue;
                 };
-                let Ok(jws) = CompactJws::parse(token) else {
+                let Ok(jws) = CompactJws::parse(token.as_bytes()) else {
                     continue;
                 };
                 let algorithm = jws.header().algorithm();
