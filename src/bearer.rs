@@ -52,14 +52,8 @@ impl<'a> BearerToken<'a> {
     /// # Ok::<(), BearerError>(())
     /// ```
     pub fn from_headers(headers: &'a HeaderMap) -> Result<Option<Self>, BearerError> {
-        let mut values = headers.get_all(AUTHORIZATION).iter();
-        let Some(value) = values.next() else {
-            return Ok(None);
-        };
-        if values.next().is_some() {
-            return Err(BearerError::Several);
-        }
-        Self::parse(value.as_bytes()).map(Some)
+        let presented = PresentedToken::from_headers(headers)?;
+        presented.map(PresentedToken::parse).transpose()
     }
 
     /// A token that stands somewhere else, in a header of another name say: the whole text is one.
@@ -81,8 +75,30 @@ impl<'a> BearerToken<'a> {
     pub const fn as_str(&self) -> &'a str {
         self.0
     }
+}
 
-    fn parse(credentials: &'a [u8]) -> Result<Self, BearerError> {
+/// What stands where a bearer token does, its characters not looked at yet: nothing of it may be
+/// shown or sent on.
+///
+/// They need not be looked at when a verifier accepts it, because what that accepts is base64url and
+/// dots. To look at each of them takes longer than all else that is done about a token that is remembered.
+#[derive(Clone, Copy)]
+pub(crate) struct PresentedToken<'a>(&'a [u8]);
+
+impl<'a> PresentedToken<'a> {
+    /// As [`BearerToken::from_headers`].
+    pub(crate) fn from_headers(headers: &'a HeaderMap) -> Result<Option<Self>, BearerError> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        if values.next().is_some() {
+            return Err(BearerError::Several);
+        }
+        Self::from_credentials(value.as_bytes()).map(Some)
+    }
+
+    fn from_credentials(credentials: &'a [u8]) -> Result<Self, BearerError> {
         let space = credentials
             .iter()
             .position(|&byte| byte == b' ')
@@ -101,11 +117,34 @@ impl<'a> BearerToken<'a> {
         while let [b' ', tail @ ..] = token {
             token = tail;
         }
+        Ok(Self(token))
+    }
+
+    /// Looks at the characters.
+    pub(crate) fn parse(self) -> Result<BearerToken<'a>, BearerError> {
         // No comma can be part of a token: intermediaries join repeated headers with it.
-        Self::from_bytes(token).map_err(|error| match token.contains(&b',') {
+        BearerToken::from_bytes(self.0).map_err(|error| match self.0.contains(&b',') {
             true => BearerError::Several,
             false => error,
         })
+    }
+
+    /// What a request with this is refused for: that it is no bearer token, or else this.
+    #[cfg(feature = "tower")]
+    pub(crate) fn refused_for(self, otherwise: BearerError) -> BearerError {
+        self.parse().err().unwrap_or(otherwise)
+    }
+
+    #[cfg(feature = "tower")]
+    pub(crate) const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+#[cfg(feature = "tower")]
+impl<'a> From<BearerToken<'a>> for PresentedToken<'a> {
+    fn from(token: BearerToken<'a>) -> Self {
+        Self(token.0.as_bytes())
     }
 }
 

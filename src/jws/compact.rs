@@ -11,22 +11,22 @@ use crate::error::{Malformation, VerifyError};
 
 /// The three parts of a token, found but not decoded.
 pub(super) struct Parts<'a> {
-    pub(super) header: &'a str,
-    pub(super) payload: &'a str,
-    pub(super) signature: &'a str,
+    pub(super) header: &'a [u8],
+    pub(super) payload: &'a [u8],
+    pub(super) signature: &'a [u8],
     /// Header and payload as received, with the dot between: what the signature covers.
-    pub(super) signing_input: &'a str,
+    pub(super) signing_input: &'a [u8],
 }
 
 impl<'a> Parts<'a> {
     /// Finds exactly two dots. Allocates nothing, so that a token of dots costs nothing; five parts
     /// (a JWE) are refused here, before anything is decoded.
-    pub(super) fn split(token: &'a str) -> Result<Self, VerifyError> {
+    pub(super) fn split(token: &'a [u8]) -> Result<Self, VerifyError> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(VerifyError::TooLarge);
         }
         let malformed = || VerifyError::Malformed(Malformation::Parts);
-        let mut dots = memchr::memchr_iter(b'.', token.as_bytes());
+        let mut dots = memchr::memchr_iter(b'.', token);
         let (Some(first), Some(second), None) = (dots.next(), dots.next(), dots.next()) else {
             return Err(malformed());
         };
@@ -46,7 +46,7 @@ impl<'a> Parts<'a> {
     clippy::slow_vector_initialization,
     reason = "glibc has small pieces at hand for malloc, and none for calloc"
 )]
-pub(super) fn decode(part: &str, max_bytes: usize) -> Result<Vec<u8>, VerifyError> {
+pub(super) fn decode(part: &[u8], max_bytes: usize) -> Result<Vec<u8>, VerifyError> {
     let length = decoded_length(part, max_bytes)?;
     let mut bytes = Vec::with_capacity(length); // no more, so that a payload is kept without a copy
     bytes.resize(length, 0);
@@ -56,7 +56,7 @@ pub(super) fn decode(part: &str, max_bytes: usize) -> Result<Vec<u8>, VerifyErro
 
 /// The same for a signature, which nobody keeps.
 pub(super) fn decode_signature<'r>(
-    part: &str,
+    part: &[u8],
     room: &'r mut SignatureRoom,
 ) -> Result<&'r [u8], VerifyError> {
     room.resize(decoded_length(part, MAX_TOKEN_BYTES)?, 0);
@@ -65,7 +65,7 @@ pub(super) fn decode_signature<'r>(
 }
 
 /// Four characters are three bytes.
-fn decoded_length(part: &str, max_bytes: usize) -> Result<usize, VerifyError> {
+fn decoded_length(part: &[u8], max_bytes: usize) -> Result<usize, VerifyError> {
     let length = part.len() / 4 * 3 + (part.len() % 4).saturating_sub(1);
     if length > max_bytes {
         return Err(VerifyError::TooLarge);
@@ -73,7 +73,7 @@ fn decoded_length(part: &str, max_bytes: usize) -> Result<usize, VerifyError> {
     Ok(length)
 }
 
-fn decode_into(part: &str, bytes: &mut [u8]) -> Result<(), VerifyError> {
+fn decode_into(part: &[u8], bytes: &mut [u8]) -> Result<(), VerifyError> {
     match BASE64URL.decode_slice(part, bytes) {
         Ok(decoded) if decoded == bytes.len() => Ok(()),
         _ => Err(VerifyError::Malformed(Malformation::Base64)),
@@ -106,7 +106,7 @@ mod tests {
 
     #[track_caller]
     fn check_split(token: &str, expected: Option<[&str; 4]>) {
-        let parts = Parts::split(token).ok().map(|parts| {
+        let parts = Parts::split(token.as_bytes()).ok().map(|parts| {
             [
                 parts.header,
                 parts.payload,
@@ -114,6 +114,7 @@ mod tests {
                 parts.signing_input,
             ]
         });
+        let expected = expected.map(|parts| parts.map(str::as_bytes));
         assert_eq!(parts, expected, "{token:?}");
     }
 
@@ -129,21 +130,23 @@ mod tests {
     #[test]
     fn a_token_may_be_16_kib_and_no_more() {
         let longest = format!("a.b.{}", "c".repeat(MAX_TOKEN_BYTES - 4));
-        assert!(Parts::split(&longest).is_ok());
+        assert!(Parts::split(longest.as_bytes()).is_ok());
         let too_long = format!("{longest}c");
         assert!(matches!(
-            Parts::split(&too_long),
+            Parts::split(too_long.as_bytes()),
             Err(VerifyError::TooLarge)
         ));
         assert!(matches!(
-            Parts::split(&".".repeat(1_000_000)),
+            Parts::split(&[b'.'; 1_000_000]),
             Err(VerifyError::TooLarge)
         ));
     }
 
     #[track_caller]
-    fn check_decode(part: &str, expected: Option<&[u8]>) {
-        assert_eq!(decode(part, 100).ok().as_deref(), expected, "{part:?}");
+    fn check_decode(part: impl AsRef<[u8]>, expected: Option<&[u8]>) {
+        let part = part.as_ref();
+        let text = String::from_utf8_lossy(part);
+        assert_eq!(decode(part, 100).ok().as_deref(), expected, "{text:?}");
     }
 
     #[test]
@@ -166,21 +169,13 @@ mod tests {
             let part = BASE64_URL_SAFE_NO_PAD.encode(&bytes);
             check_decode(&part, Some(&bytes));
             for at in 0..part.len() {
-                for byte in 0..0x80 {
+                for byte in 0..=0xff_u8 {
                     let mut changed = part.clone().into_bytes();
                     changed[at] = byte;
-                    let changed = String::from_utf8(changed).unwrap();
                     let expected = BASE64_URL_SAFE_NO_PAD.decode(&changed).ok();
+                    let is_character = byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+                    assert!(is_character || expected.is_none(), "{byte:#x}");
                     check_decode(&changed, expected.as_deref());
-                }
-                let is_pair = part.len() >= at + 2;
-                for wide in ["\u{80}", "\u{c1}", "\u{7ff}"]
-                    .into_iter()
-                    .filter(|_| is_pair)
-                {
-                    let mut changed = part.clone();
-                    changed.replace_range(at..at + 2, wide);
-                    check_decode(&changed, None);
                 }
             }
         }
@@ -190,10 +185,13 @@ mod tests {
     fn a_part_may_be_as_long_as_its_limit_and_no_longer() {
         for max in [1, 2, 3, 100, MAX_HEADER_BYTES] {
             let fits = BASE64_URL_SAFE_NO_PAD.encode(vec![7; max]);
-            assert_eq!(decode(&fits, max).map(|bytes| bytes.len()).ok(), Some(max));
+            assert_eq!(
+                decode(fits.as_bytes(), max).map(|bytes| bytes.len()).ok(),
+                Some(max)
+            );
             let long = BASE64_URL_SAFE_NO_PAD.encode(vec![7; max + 1]);
             assert!(
-                matches!(decode(&long, max), Err(VerifyError::TooLarge)),
+                matches!(decode(long.as_bytes(), max), Err(VerifyError::TooLarge)),
                 "{max}"
             );
         }

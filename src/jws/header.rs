@@ -138,7 +138,7 @@ pub(crate) struct StatedHeader {
 
 impl StatedHeader {
     /// What the header of this token says, if it can be read: within its limit, and a JSON object.
-    pub(crate) fn of(token: &str) -> Option<Self> {
+    pub(crate) fn of(token: &[u8]) -> Option<Self> {
         let parts = Parts::split(token).ok()?;
         let bytes = compact::decode(parts.header, compact::MAX_HEADER_BYTES).ok()?;
         let Members { alg, kid, .. } = Members::read(&bytes).ok()?;

@@ -22,29 +22,29 @@ pub(crate) struct KnownHeaders {
 #[derive(Clone)]
 struct Known {
     /// As it stands in a token.
-    text: Arc<str>,
+    text: Arc<[u8]>,
     header: Header,
 }
 
 impl KnownHeaders {
-    pub(super) fn find(&self, text: &str) -> Option<Header> {
+    pub(super) fn find(&self, text: &[u8]) -> Option<Header> {
         let known = self.known.load();
         let found = known.iter().find(|known| *known.text == *text);
         found.map(|known| known.header.clone())
     }
 
     /// Remembers the header of this token, whose signature was right, unless it was found here.
-    pub(crate) fn learn(&self, token: &str, signed: &Signed) {
+    pub(crate) fn learn(&self, token: &[u8], signed: &Signed) {
         self.keep(token, &signed.header);
     }
 
-    fn keep(&self, token: &str, header: &Header) {
+    fn keep(&self, token: &[u8], header: &Header) {
         // One that was found here, and not parsed, is held here.
         if header.is_shared() {
             return;
         }
         let known = self.known.load();
-        let Some((text, _)) = token.split_once('.') else {
+        let Some(text) = token.split(|&byte| byte == b'.').next() else {
             return;
         };
         // Requests that parsed it at the same time learn it once.
@@ -76,14 +76,14 @@ const LEARN_ONE_IN: usize = 16;
 mod tests {
     use super::*;
 
-    fn header(n: usize) -> (String, Header) {
+    fn header(n: usize) -> (Vec<u8>, Header) {
         let header = Header::parse(format!(r#"{{"alg":"ES256","kid":"{n}"}}"#).as_bytes());
-        (format!("header-{n}"), header.unwrap())
+        (format!("header-{n}").into_bytes(), header.unwrap())
     }
 
     fn learn(known: &KnownHeaders, n: usize) {
         let (text, header) = header(n);
-        known.keep(&format!("{text}.payload.signature"), &header);
+        known.keep(&[&text, &b".payload.signature"[..]].concat(), &header);
     }
 
     fn knows(known: &KnownHeaders, n: usize) -> bool {
@@ -99,7 +99,7 @@ mod tests {
         assert!(!knows(&known, 1));
         learn(&known, 1);
         assert!(knows(&known, 1));
-        assert!(known.find("header-").is_none() && known.find("header-11").is_none());
+        assert!(known.find(b"header-").is_none() && known.find(b"header-11").is_none());
         assert!(!knows(&known, 2));
     }
 
@@ -130,8 +130,8 @@ mod tests {
     fn one_that_was_found_is_not_learnt_again() {
         let known = KnownHeaders::default();
         learn(&known, 1);
-        let found = known.find("header-1").unwrap();
-        known.keep("header-1.payload.signature", &found);
+        let found = known.find(b"header-1").unwrap();
+        known.keep(b"header-1.payload.signature", &found);
         assert_eq!(known.known.load().len(), 1);
     }
 }

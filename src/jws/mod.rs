@@ -1,7 +1,8 @@
 //! A JWS in compact serialization: parsed, then verified
 //! ([RFC 7515 §7.1](https://www.rfc-editor.org/rfc/rfc7515#section-7.1)).
 //!
-//! In comes the text of a token. Out comes a [`VerifiedJws`], and nothing of the payload before that.
+//! In come bytes that should be the text of a token. Out comes a [`VerifiedJws`], and nothing of the
+//! payload before that.
 
 mod compact;
 mod header;
@@ -29,7 +30,7 @@ pub(crate) struct CompactJws<'a> {
 /// A signature, and what it is said to be of.
 pub(crate) struct UnverifiedSignature<'a> {
     header: Header,
-    signing_input: &'a str,
+    signing_input: &'a [u8],
     signature: &'a [u8],
 }
 
@@ -43,7 +44,7 @@ pub(crate) struct Signed {
 
 impl<'a> CompactJws<'a> {
     /// Checks limits and syntax, before any crypto or network.
-    pub(crate) fn parse(token: &'a str, room: &'a mut SignatureRoom) -> Result<Self, VerifyError> {
+    pub(crate) fn parse(token: &'a [u8], room: &'a mut SignatureRoom) -> Result<Self, VerifyError> {
         let parts = Parts::split(token)?;
         let header = Header::decode(&parts)?;
         Self::decode(&parts, header, room)
@@ -51,7 +52,7 @@ impl<'a> CompactJws<'a> {
 
     /// The same, with the work on its header saved if it is known.
     pub(crate) fn parse_with(
-        token: &'a str,
+        token: &'a [u8],
         known: &KnownHeaders,
         room: &'a mut SignatureRoom,
     ) -> Result<Self, VerifyError> {
@@ -108,11 +109,7 @@ impl UnverifiedSignature<'_> {
     }
 
     pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<Signed, VerifyError> {
-        let key = candidates.verify(
-            self.header.algorithm(),
-            self.signing_input.as_bytes(),
-            self.signature,
-        )?;
+        let key = candidates.verify(self.header.algorithm(), self.signing_input, self.signature)?;
         Ok(Signed {
             header: self.header,
             key: Arc::clone(key),

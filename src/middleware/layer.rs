@@ -18,6 +18,7 @@ use super::requirement::{ReadPath, Requirement};
 use super::responder::Responder;
 use super::service::AuthService;
 use super::token_source::{TokenSource, TokenSources};
+use crate::bearer::BearerToken;
 use crate::error::BuildError;
 use crate::policy::Policy;
 use crate::token::VerifiedToken;
@@ -277,9 +278,9 @@ impl Gate {
     }
 
     /// Verifies a copy of the token: the request it is borrowed from has to move while it waits.
-    pub(super) fn verify(&self, token: &str) -> Verdict {
+    pub(super) fn verify(&self, token: BearerToken<'_>) -> Verdict {
         let verifier = self.verifier.clone();
-        let token = token.to_owned();
+        let token = token.as_str().to_owned();
         Box::pin(async move { verifier.verify(&token).await })
     }
 }

@@ -41,10 +41,11 @@ where
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         let verdict = match self.gate.sources.find((&request).into()) {
-            Ok(Some(token)) => match self.gate.verifier.attempt(token.as_str()) {
+            Ok(Some(presented)) => match self.gate.verifier.attempt(presented) {
                 Attempt::Done(verdict) => verdict.map(Some).map_err(Cause::Token),
-                Attempt::Wait => {
-                    let verdict = self.gate.verify(token.as_str());
+                Attempt::NoToken(error) => Err(Cause::Credentials(error)),
+                Attempt::Wait(token) => {
+                    let verdict = self.gate.verify(token);
                     // The clone may not be ready, the service that was polled is: it goes with the request.
                     // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
                     let unready = self.inner.clone();

@@ -91,7 +91,7 @@ fn token(header: &[u8], payload: &[u8]) -> String {
 }
 
 fn header_error(header: &[u8]) -> Option<VerifyError> {
-    CompactJws::parse(&token(header, b"{}"), &mut SignatureRoom::new()).err()
+    CompactJws::parse(token(header, b"{}").as_bytes(), &mut SignatureRoom::new()).err()
 }
 
 #[test]

@@ -100,7 +100,7 @@ impl Seen {
     }
 
     /// Whether it was the last one in its slot, where it is now.
-    fn again(&self, token: &str) -> bool {
+    fn again(&self, token: &[u8]) -> bool {
         let hash = self.hasher.hash_one(Received(token));
         let slots = u64::try_from(self.slots.len()).unwrap_or(u64::MAX);
         let slot = usize::try_from(hash % slots).unwrap_or_default();
@@ -121,10 +121,10 @@ struct Entry {
 
 /// A token by its exact bytes, all of them.
 #[derive(Eq, PartialEq)]
-struct Token(Box<str>);
+struct Token(Box<[u8]>);
 
 /// The same to look one up with, without a copy.
-struct Received<'a>(&'a str);
+struct Received<'a>(&'a [u8]);
 
 impl Equivalent<Token> for Received<'_> {
     fn equivalent(&self, key: &Token) -> bool {
@@ -135,10 +135,9 @@ impl Equivalent<Token> for Received<'_> {
 /// Only the end of a token is hashed, where its signature is: tokens that were verified differ there,
 /// and nobody can make one that is verified and ends like another. Hashing all of a token would
 /// take twice as long as all else that a hit does. Comparing is done on all of it.
-fn hash_end<H: Hasher>(token: &str, state: &mut H) {
-    let bytes = token.as_bytes();
-    let end = bytes.last_chunk::<HASHED_BYTES>();
-    state.write(end.map_or(bytes, <[u8; HASHED_BYTES]>::as_slice));
+fn hash_end<H: Hasher>(token: &[u8], state: &mut H) {
+    let end = token.last_chunk::<HASHED_BYTES>();
+    state.write(end.map_or(token, <[u8; HASHED_BYTES]>::as_slice));
 }
 
 impl Hash for Token {
@@ -175,7 +174,7 @@ impl VerifiedTokens {
     #[inline]
     pub(super) fn get<'v>(
         &self,
-        token: &str,
+        token: &[u8],
         issuers: &'v TrustedIssuers,
         now: Now,
         account: &mut Account<'v>,
@@ -197,7 +196,7 @@ impl VerifiedTokens {
         hit
     }
 
-    pub(super) fn insert(&self, token: &str, verified: &VerifiedToken, issuer: &TrustedIssuer) {
+    pub(super) fn insert(&self, token: &[u8], verified: &VerifiedToken, issuer: &TrustedIssuer) {
         if let Some(Tokens { cache, seen }) = &self.0
             && seen.again(token)
         {
@@ -211,7 +210,7 @@ impl VerifiedTokens {
 }
 
 /// The bytes of an entry: the token, its payload, which is smaller, and what is parsed of it.
-fn weight(token: &str) -> u32 {
+fn weight(token: &[u8]) -> u32 {
     let bytes = u64::try_from(token.len()).unwrap_or(u64::MAX);
     let bytes = bytes.saturating_mul(2).saturating_add(PARSED_BYTES);
     u32::try_from(bytes).unwrap_or(u32::MAX)

@@ -23,6 +23,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
+#[cfg(feature = "tower")]
+use crate::bearer::{BearerError, BearerToken, PresentedToken};
 use crate::claims::UnverifiedJwt;
 use crate::clock::{Clock, Now};
 use crate::error::{BuildError, VerifyError};
@@ -98,14 +100,14 @@ impl Verifier {
     /// Cancel safe. A fetch goes on in a task of its own and serves the next caller.
     pub async fn verify(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
         let mut account = Account::default();
-        let verdict = match self.evaluate(token, None, &mut account) {
+        let verdict = match self.evaluate(token.as_bytes(), None, &mut account) {
             Ok(token) => Ok(token),
             Err(Stop::Refused(error)) => Err(error),
             #[cfg(feature = "remote")]
             Err(Stop::Wait { keys, reason }) => {
                 account.wait();
                 let fetched = keys.fetched(reason).await;
-                self.evaluate(token, Some(&fetched), &mut account)
+                self.evaluate(token.as_bytes(), Some(&fetched), &mut account)
                     .map_err(Stop::without_waiting)
             }
         };
@@ -126,7 +128,7 @@ impl Verifier {
     pub fn verify_now(&self, token: &str) -> Result<VerifiedToken, VerifyError> {
         let mut account = Account::default();
         let verdict = self
-            .evaluate(token, None, &mut account)
+            .evaluate(token.as_bytes(), None, &mut account)
             .map_err(Stop::asking_to_fetch);
         account.close(&*self.0.clock, &verdict);
         verdict
@@ -149,7 +151,7 @@ impl Verifier {
     /// The verdict. `waited` is what a fetch came to that this call has waited for.
     fn evaluate<'v>(
         &'v self,
-        token: &str,
+        token: &[u8],
         waited: Waited<'_>,
         account: &mut Account<'v>,
     ) -> Result<VerifiedToken, Stop<'v>> {
@@ -168,7 +170,7 @@ impl Verifier {
     #[inline]
     fn judge<'v>(
         &'v self,
-        token: &str,
+        token: &[u8],
         now: Now,
         waited: Waited<'_>,
         witness: &mut impl Witness<'v>,
@@ -193,13 +195,17 @@ impl Verifier {
 
     /// What can be said of a token without waiting, for callers that must not await on their hot path.
     #[cfg(feature = "tower")]
-    pub(crate) fn attempt(&self, token: &str) -> Attempt {
+    pub(crate) fn attempt<'t>(&self, presented: PresentedToken<'t>) -> Attempt<'t> {
         let mut account = Account::default();
-        let verdict = match self.evaluate(token, None, &mut account) {
+        let verdict = match self.evaluate(presented.as_bytes(), None, &mut account) {
             Ok(token) => Ok(token),
-            Err(Stop::Refused(error)) => Err(error),
-            #[cfg(feature = "remote")]
-            Err(Stop::Wait { .. }) => return Attempt::Wait, // `verify` takes account of it
+            // What is no bearer token has come to no keys: it is not base64url.
+            Err(stop) => match (presented.parse(), stop) {
+                (Err(error), _) => return Attempt::NoToken(error),
+                (Ok(_), Stop::Refused(error)) => Err(error),
+                #[cfg(feature = "remote")]
+                (Ok(token), Stop::Wait { .. }) => return Attempt::Wait(token), // `verify` takes account of it
+            },
         };
         account.close(&*self.0.clock, &verdict);
         Attempt::Done(verdict)
@@ -216,15 +222,17 @@ impl fmt::Debug for Verifier {
 
 /// What can be said of a token without waiting.
 #[cfg(feature = "tower")]
-pub(crate) enum Attempt {
+pub(crate) enum Attempt<'t> {
     /// The verdict.
     Done(Result<VerifiedToken, VerifyError>),
+    /// It is no bearer token, so there is nothing to verify.
+    NoToken(BearerError),
     /// Keys are needed that only a fetch can bring: await [`Verifier::verify`].
     #[cfg_attr(
         not(feature = "remote"),
         expect(dead_code, reason = "fixed keys are never waited for")
     )]
-    Wait,
+    Wait(BearerToken<'t>),
 }
 
 /// What a fetch came to that a call has already waited for, if it has.
@@ -304,7 +312,7 @@ pub fn verify_jws(
     algorithms: &[Algorithm],
 ) -> Result<VerifiedJws, VerifyError> {
     let mut room = SignatureRoom::new();
-    let jws = CompactJws::parse(jws, &mut room)?;
+    let jws = CompactJws::parse(jws.as_bytes(), &mut room)?;
     if !algorithms.contains(&jws.header().algorithm()) {
         return Err(VerifyError::AlgorithmNotAllowed);
     }

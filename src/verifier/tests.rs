@@ -135,3 +135,30 @@ fn the_deepest_metadata_fits_a_small_stack() {
         }
     });
 }
+
+/// What a layer relies on, which looks at the characters of a token only when it refuses it.
+#[cfg(feature = "tower")]
+#[test]
+fn whatever_bytes_are_accepted_are_a_bearer_token() {
+    use crate::bearer::BearerToken;
+    use crate::middleware::tests::support;
+
+    let verifier = support::verifier();
+    let good = support::token(&serde_json::json!({})).into_bytes();
+    let check = |token: &[u8]| {
+        let accepted = verifier.evaluate(token, None, &mut Account::default());
+        assert_eq!(accepted.is_ok(), token == good, "{token:?}");
+        assert!(accepted.is_err() || BearerToken::from_bytes(token).is_ok());
+    };
+    (0..3).for_each(|_| check(&good)); // remembered from here on
+    for at in 0..=good.len() {
+        let (before, after) = good.split_at(at);
+        for byte in 0..=0xff_u8 {
+            let cut = after.get(1..).unwrap_or_default();
+            check(&[before, &[byte], cut].concat());
+            if at.is_multiple_of(16) {
+                check(&[before, &[byte], after].concat());
+            }
+        }
+    }
+}

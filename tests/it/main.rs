@@ -34,6 +34,7 @@ mod multi_issuer;
 mod operations;
 mod policy;
 mod policy_at_the_edges;
+mod presented_tokens;
 mod properties;
 mod provider_outage;
 mod redaction;

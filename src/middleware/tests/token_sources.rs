@@ -100,6 +100,47 @@ fn two_places_at_once_are_refused() {
 }
 
 #[test]
+fn what_is_wrong_with_the_first_of_two_is_said_first() {
+    let good = support::token(&json!({}));
+    let header_first = AuthLayer::new(support::verifier())
+        .token_from(TokenSource::header())
+        .token_from(cookie());
+    let cookie_first = AuthLayer::new(support::verifier())
+        .token_from(cookie())
+        .token_from(TokenSource::header());
+    let twice = format!("{good}; __Host-token={good}");
+    let (malformed, several) = ("malformed_credentials", "several_credentials");
+    for (header, cookie, by_header, by_cookie) in [
+        (&*good, &*good, several, several),
+        ("a$b", &good, malformed, malformed),
+        (&good, "a$b", malformed, malformed),
+        ("a$b", &twice, malformed, several),
+        ("a,b", "a$b", several, malformed),
+        ("a,b", "a,b", several, malformed),
+        (&good, &twice, several, several),
+        ("", &good, malformed, malformed),
+    ] {
+        println!("{header:.9} and {cookie:.9}");
+        let request = || {
+            let mut request = request(&[]);
+            PLACES[0].1(&mut request, header);
+            PLACES[1].1(&mut request, cookie);
+            request
+        };
+        check_refused(&header_first, request(), 400, by_header);
+        check_refused(&cookie_first, request(), 400, by_cookie);
+    }
+    // Nor is it said first that there is a second one where nobody takes it from.
+    let layer = AuthLayer::new(support::verifier());
+    for (header, reason) in [(&*good, several), ("a$b", malformed), ("a,b", several)] {
+        let mut request = request(&[]);
+        PLACES[0].1(&mut request, header);
+        PLACES[3].1(&mut request, &good);
+        check_refused(&layer, request, 400, reason);
+    }
+}
+
+#[test]
 fn a_place_that_is_not_named_is_not_looked_at() {
     let good = support::token(&json!({}));
     let sources = || {

@@ -12,7 +12,7 @@ use http::HeaderMap;
 
 use super::cause::Cause;
 use super::head::RequestHead;
-use crate::bearer::{BearerError, BearerToken};
+use crate::bearer::{BearerError, BearerToken, PresentedToken};
 use crate::error::BuildError;
 use cookie::Cookie;
 
@@ -181,14 +181,15 @@ impl TokenSource {
         Self(Source::Custom(Arc::new(find)))
     }
 
-    fn find<'r>(&self, head: RequestHead<'r>) -> Result<Option<BearerToken<'r>>, BearerError> {
-        match &self.0 {
-            Source::Header => BearerToken::from_headers(head.headers),
+    fn find<'r>(&self, head: RequestHead<'r>) -> Result<Option<PresentedToken<'r>>, BearerError> {
+        let token = match &self.0 {
+            Source::Header => return PresentedToken::from_headers(head.headers),
             Source::Cookie(cookie) => cookie.find(head.headers),
             Source::WebSocketProtocol => web_socket::find(head.headers),
             Source::Query(name) => query::find(head.uri, name),
             Source::Custom(find) => find(head),
-        }
+        }?;
+        Ok(token.map(PresentedToken::from))
     }
 
     fn is_same_place(&self, other: &Self) -> bool {
@@ -246,21 +247,30 @@ impl TokenSources {
     }
 
     /// The one token of a request. Allocates nothing.
-    pub(super) fn find<'r>(&self, head: RequestHead<'r>) -> Result<Option<BearerToken<'r>>, Cause> {
-        let mut found = None;
+    pub(super) fn find<'r>(
+        &self,
+        head: RequestHead<'r>,
+    ) -> Result<Option<PresentedToken<'r>>, Cause> {
+        let mut found: Option<(PresentedToken<'r>, &TokenSource)> = None;
         for source in &self.sources {
-            let token = source.find(head).map_err(Cause::Credentials)?;
-            if let Some(token) = token
-                && found.replace((token, source)).is_some()
-            {
-                return Err(Cause::Credentials(BearerError::Several));
-            }
+            let error = match source.find(head) {
+                Ok(None) => continue,
+                Ok(Some(token)) if found.is_none() => {
+                    found = Some((token, source));
+                    continue;
+                }
+                Ok(Some(second)) => second.refused_for(BearerError::Several),
+                Err(error) => error,
+            };
+            // What is wrong with the one that was found first is said first.
+            let error = found.map_or(error, |(first, _)| first.refused_for(error));
+            return Err(Cause::Credentials(error));
         }
         let Some((token, source)) = found else {
             return Ok(None);
         };
         if self.has_another(head) {
-            return Err(Cause::Credentials(BearerError::Several));
+            return Err(Cause::Credentials(token.refused_for(BearerError::Several)));
         }
         match &source.0 {
             Source::Cookie(cookie) if !cookie.is_meant(head) => Err(Cause::CrossSite),
@@ -276,7 +286,7 @@ impl TokenSources {
         let in_query = || query::has(head.uri, query::ACCESS_TOKEN);
         let in_header = || {
             !matches!(
-                BearerToken::from_headers(head.headers),
+                PresentedToken::from_headers(head.headers),
                 Ok(None) | Err(BearerError::OtherScheme)
             )
         };

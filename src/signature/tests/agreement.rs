@@ -119,7 +119,7 @@ fn on_tokens() {
                     continue;
                 };
                 let mut room = SignatureRoom::new();
-                let Ok(jws) = CompactJws::parse(token, &mut room) else {
+                let Ok(jws) = CompactJws::parse(token.as_bytes(), &mut room) else {
                     continue;
                 };
                 let algorithm = jws.header().algorithm();

@@ -43,7 +43,7 @@ impl<'a> Case<'a> {
             token,
             now: seen.now.wall,
             issuers,
-            stated: StatedHeader::of(token),
+            stated: StatedHeader::of(token.as_bytes()),
             issuer: seen.issuer,
             rules: seen.issuer.map(|issuer| &issuer.validation),
             status,

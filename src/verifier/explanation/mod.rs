@@ -174,12 +174,12 @@ impl Verifier {
     /// ```
     pub async fn explain(&self, token: &str) -> Explanation {
         let mut seen = Seen::at(self.0.clock.now());
-        let outcome = match self.judge(token, seen.now, None, &mut seen) {
+        let outcome = match self.judge(token.as_bytes(), seen.now, None, &mut seen) {
             #[cfg(feature = "remote")]
             Err(Stop::Wait { keys, reason }) => {
                 let fetched = keys.fetched(reason).await;
                 seen = Seen::at(self.0.clock.now());
-                self.judge(token, seen.now, Some(&fetched), &mut seen)
+                self.judge(token.as_bytes(), seen.now, Some(&fetched), &mut seen)
             }
             outcome => outcome,
         };
@@ -192,7 +192,7 @@ impl Verifier {
     #[must_use]
     pub fn explain_now(&self, token: &str) -> Explanation {
         let mut seen = Seen::at(self.0.clock.now());
-        let outcome = self.judge(token, seen.now, None, &mut seen);
+        let outcome = self.judge(token.as_bytes(), seen.now, None, &mut seen);
         let verdict = outcome.map(|(token, _)| token);
         self.account(token, &seen, verdict.map_err(Stop::asking_to_fetch))
     }
