@@ -129,16 +129,16 @@ struct Claims {
 
 impl Claims {
     fn parse(payload: &str) -> Result<Self, VerifyError> {
-        match Self::read(payload) {
-            Some(claims) if !has_lone_surrogate(payload) => Ok(claims),
-            _ => Err(VerifyError::Malformed(Malformation::Claims)),
-        }
+        Self::read(payload).ok_or(VerifyError::Malformed(Malformation::Claims))
     }
 
     fn read(payload: &str) -> Option<Self> {
         let mut claims = Self::default();
         let (mut seen, mut other_names) = (0_u16, SmallVec::<[_; USUAL_CLAIMS]>::new());
         let mut object = Object::read(payload).ok()?;
+        if !object.is_plain() && has_lone_surrogate(payload) {
+            return None;
+        }
         while let Some(member) = object.next_member().ok()? {
             if let Some(claim) = Claim::from_name(&member.name) {
                 if seen & claim.bit() != 0 {

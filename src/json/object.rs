@@ -64,6 +64,11 @@ impl<'a> Object<'a> {
         Ok(object)
     }
 
+    /// Whether no escape stands anywhere in it.
+    pub(crate) const fn is_plain(&self) -> bool {
+        self.plain
+    }
+
     /// The next member. After an error there is no sense in going on.
     #[inline]
     pub(crate) fn next_member(&mut self) -> Result<Option<Member<'a>>, NotAnObject> {
