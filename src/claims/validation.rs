@@ -129,7 +129,8 @@ impl Validation {
         self.check_audience(&claims, &payload)?;
         self.check_access_token(&claims, &payload)?;
         self.check_required(&payload)?;
-        self.check_times(&claims, expires_at, NumericDate::from_system_time(now))?;
+        let now = NumericDate::from_system_time(now);
+        self.check_times(&claims, expires_at, now)?;
         if confirmation {
             return Err(VerifyError::BindingRequired);
         }
@@ -150,11 +151,15 @@ impl Validation {
     }
 
     /// Whether a token that these rules accepted before is acceptable at this moment, too: all they
-    /// hold it to but time stays as it was.
+    /// hold it to but time stays as it was. The token notes it if so.
     #[inline]
-    pub(crate) fn still_accepts(&self, jwt: &AcceptedJwt, now: SystemTime) -> bool {
-        let now = NumericDate::from_system_time(now);
-        self.check_times(&jwt.claims, jwt.expires_at, now).is_ok()
+    pub(crate) fn accept_again(&self, token: &VerifiedToken, now: SystemTime) -> bool {
+        let (jwt, now) = (token.proof(), NumericDate::from_system_time(now));
+        let accepted = self.check_times(&jwt.claims, jwt.expires_at, now).is_ok();
+        if accepted {
+            token.verified_again(now);
+        }
+        accepted
     }
 
     /// From when on [`check_times`](Self::check_times) refuses what it has accepted once.
