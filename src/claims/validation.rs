@@ -12,6 +12,8 @@ use crate::error::{Malformation, VerifyError};
 use crate::expiry::{CarriedClock, Expiry};
 use crate::jwk::VerificationKey;
 use crate::jws::{Header, Signed};
+#[cfg(feature = "remote")]
+use crate::key_set::LastFound;
 use crate::token::VerifiedToken;
 
 /// Which kinds of JWT an issuer's tokens may be, by their `typ` header
@@ -94,6 +96,9 @@ pub(crate) struct AcceptedJwt {
     pub(crate) leeway: Duration,
     /// The key that made the signature; none for what a test asserts.
     pub(crate) key: Option<Arc<VerificationKey>>,
+    /// Where this key was found last under this header.
+    #[cfg(feature = "remote")]
+    pub(crate) last_found: LastFound,
     _made_here: (),
 }
 
@@ -145,6 +150,8 @@ impl Validation {
             expiry,
             leeway: self.leeway,
             key: Some(key),
+            #[cfg(feature = "remote")]
+            last_found: LastFound::default(),
             _made_here: (),
         };
         Ok(VerifiedToken::new(jwt, now))
@@ -289,6 +296,7 @@ impl AcceptedJwt {
             },
             leeway: DEFAULT_LEEWAY,
             key: None,
+            last_found: LastFound::default(),
             _made_here: (),
         })
     }

@@ -124,7 +124,9 @@ impl TrustedIssuer {
             (_, None) => false,
             (IssuerKeys::Fixed(_), Some(_)) => true,
             #[cfg(feature = "remote")]
-            (IssuerKeys::Remote(keys), Some(key)) => keys.still_serves(key, &jwt.header, now),
+            (IssuerKeys::Remote(keys), Some(key)) => {
+                keys.still_serves(key, &jwt.header, &jwt.last_found, now)
+            }
         };
         key_serves && self.validation.accept_again(token, now.wall)
     }
