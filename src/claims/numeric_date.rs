@@ -40,6 +40,11 @@ impl NumericDate {
         }
     }
 
+    /// Nanoseconds since 1970: none before that, and at most what the type holds, until 2554.
+    pub(crate) fn nanoseconds(self) -> u64 {
+        u64::try_from(self.0.max(0)).unwrap_or(u64::MAX)
+    }
+
     /// As a time of the standard library, no earlier than 1970 and no later than the end of 9999:
     /// what every platform can hold.
     pub(crate) fn to_system_time(self) -> SystemTime {

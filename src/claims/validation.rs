@@ -12,6 +12,8 @@ use crate::error::{Malformation, VerifyError};
 use crate::expiry::{CarriedClock, Expiry};
 use crate::jwk::VerificationKey;
 use crate::jws::{Header, Signed};
+#[cfg(feature = "remote")]
+use crate::key_set::LastFound;
 use crate::token::VerifiedToken;
 
 /// Which kinds of JWT an issuer's tokens may be, by their `typ` header
@@ -96,6 +98,9 @@ pub(crate) struct AcceptedJwt {
     pub(crate) leeway: Duration,
     /// The key that made the signature; none for what a test asserts.
     pub(crate) key: Option<Arc<VerificationKey>>,
+    /// Where this key was found last under this header.
+    #[cfg(feature = "remote")]
+    pub(crate) last_found: LastFound,
     _made_here: (),
 }
 
@@ -131,7 +136,8 @@ impl Validation {
         self.check_audience(&claims, &payload)?;
         self.check_access_token(&claims, &payload)?;
         self.check_required(&payload)?;
-        self.check_times(&claims, expires_at, NumericDate::from_system_time(now))?;
+        let now = NumericDate::from_system_time(now);
+        self.check_times(&claims, expires_at, now)?;
         if confirmation {
             return Err(VerifyError::BindingRequired);
         }
@@ -146,17 +152,23 @@ impl Validation {
             expiry,
             leeway: self.leeway,
             key: Some(key),
+            #[cfg(feature = "remote")]
+            last_found: LastFound::default(),
             _made_here: (),
         };
         Ok(VerifiedToken::new(jwt, now))
     }
 
     /// Whether a token that these rules accepted before is acceptable at this moment, too: all they
-    /// hold it to but time stays as it was.
+    /// hold it to but time stays as it was. The token notes it if so.
     #[inline]
-    pub(crate) fn still_accepts(&self, jwt: &AcceptedJwt, now: SystemTime) -> bool {
-        let now = NumericDate::from_system_time(now);
-        self.check_times(&jwt.claims, jwt.expires_at, now).is_ok()
+    pub(crate) fn accept_again(&self, token: &VerifiedToken, now: SystemTime) -> bool {
+        let (jwt, now) = (token.proof(), NumericDate::from_system_time(now));
+        let accepted = self.check_times(&jwt.claims, jwt.expires_at, now).is_ok();
+        if accepted {
+            token.verified_again(now);
+        }
+        accepted
     }
 
     /// From when on [`check_times`](Self::check_times) refuses what it has accepted once.
@@ -286,6 +298,7 @@ impl AcceptedJwt {
             },
             leeway: DEFAULT_LEEWAY,
             key: None,
+            last_found: LastFound::default(),
             _made_here: (),
         })
     }

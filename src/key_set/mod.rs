@@ -1,9 +1,13 @@
 //! Keys of one issuer as they stood at one moment, and which of them a token's header asks for.
 
 mod candidates;
+#[cfg(feature = "remote")]
+mod last_found;
 
 pub(crate) use candidates::Candidates;
 use candidates::MAX_CANDIDATES;
+#[cfg(feature = "remote")]
+pub(crate) use last_found::LastFound;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -60,6 +64,8 @@ struct Keys {
     by_key_id: HashMap<Box<str>, Vec<Arc<VerificationKey>>, RandomState>,
     /// For a header without `kid`: of each algorithm the keys that fit, one more than may be tried.
     by_algorithm: Vec<(Algorithm, Vec<Arc<VerificationKey>>)>,
+    #[cfg(feature = "remote")]
+    identity: last_found::Identity,
 }
 
 /// Whether a header's `kid` chooses among the keys.
@@ -337,6 +343,8 @@ impl KeySet {
             naming,
             by_key_id,
             by_algorithm,
+            #[cfg(feature = "remote")]
+            identity: last_found::Identity::default(),
         }))
     }
 }

@@ -40,11 +40,11 @@ where
     }
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        let verifier = &self.gate.verifier;
         let verdict = match self.gate.sources.find((&request).into()) {
-            Ok(Some(presented)) => match self.gate.verifier.attempt(presented) {
-                Attempt::Done(verdict) => verdict.map(Some).map_err(Cause::Token),
-                Attempt::NoToken(error) => Err(Cause::Credentials(error)),
-                Attempt::Wait(token) => {
+            Ok(Some(token)) => match verifier.attempt(token.as_bytes(), || token.parse()) {
+                Ok(Attempt::Done(verdict)) => verdict.map(Some).map_err(Cause::Token),
+                Ok(Attempt::Wait(token)) => {
                     let verdict = self.gate.verify(token);
                     // The clone may not be ready, the service that was polled is: it goes with the request.
                     // https://docs.rs/tower/latest/tower/trait.Service.html#be-careful-when-cloning-inner-services
@@ -57,6 +57,7 @@ where
                     };
                     return ResponseFuture::wait(verdict, held);
                 }
+                Err(error) => Err(Cause::Credentials(error)),
             },
             Ok(None) if self.gate.anonymous => Ok(None),
             Ok(None) => Err(Cause::NoCredentials(self.gate.policy())),

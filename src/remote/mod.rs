@@ -25,7 +25,7 @@ use crate::event::{Event, Events};
 use crate::fetch::{Fetch, FetchUrl};
 use crate::jwk::VerificationKey;
 use crate::jws::Header;
-use crate::key_set::{Candidates, KeySet};
+use crate::key_set::{Candidates, KeySet, LastFound};
 pub(crate) use freshness::History;
 pub use freshness::{Decision, UnknownKey};
 use refresh::{Boarding, Flights};
@@ -198,14 +198,13 @@ impl RemoteKeySet {
         &self,
         key: &Arc<VerificationKey>,
         header: &Header,
+        last_found: &LastFound,
         now: Now,
     ) -> bool {
         let Ok(snapshot) = self.current(now, None) else {
             return false;
         };
-        let serves = snapshot
-            .candidates(header)
-            .is_ok_and(|candidates| candidates.have_material_of(key));
+        let serves = snapshot.state.has_candidate(header, key, last_found);
         if serves {
             self.refresh_if_due(&snapshot);
         }

@@ -1,7 +1,7 @@
 //! A verified token that nobody verified, in its own file: the one exception to how they are made.
 
 use super::log_unverified;
-use crate::claims::AcceptedJwt;
+use crate::claims::{AcceptedJwt, NumericDate};
 use crate::clock::{Clock as _, SystemClock};
 use crate::token::VerifiedToken;
 
@@ -32,6 +32,6 @@ impl VerifiedToken {
         let payload = serde_json::to_string(claims).expect("claims serialize to JSON");
         let jwt = AcceptedJwt::asserted(payload.into())
             .expect("claims are an object of well-typed claims");
-        Self::new(jwt, SystemClock.now().wall)
+        Self::new(jwt, NumericDate::from_system_time(SystemClock.now().wall))
     }
 }

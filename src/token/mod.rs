@@ -71,7 +71,7 @@ impl TypedViews {
 
 impl VerifiedToken {
     /// The one place that makes a verified token, from the one proof there is.
-    pub(crate) fn new(jwt: AcceptedJwt, now: SystemTime) -> Self {
+    pub(crate) fn new(jwt: AcceptedJwt, now: NumericDate) -> Self {
         Self(Arc::new(Inner {
             jwt,
             scopes: OnceLock::new(),
@@ -103,7 +103,7 @@ impl VerifiedToken {
     }
 
     /// It has been found acceptable again.
-    pub(crate) fn verified_again(&self, now: SystemTime) {
+    pub(crate) fn verified_again(&self, now: NumericDate) {
         self.0.verified_at.set(now);
     }
 

@@ -23,8 +23,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
-#[cfg(feature = "tower")]
-use crate::bearer::{BearerError, BearerToken, PresentedToken};
 use crate::claims::UnverifiedJwt;
 use crate::clock::{Clock, Now};
 use crate::error::{BuildError, VerifyError};
@@ -194,21 +192,26 @@ impl Verifier {
     }
 
     /// What can be said of a token without waiting, for callers that must not await on their hot path.
+    ///
+    /// When it is not accepted, `parse` says whether it is a token at all. If not, nothing was verified.
     #[cfg(feature = "tower")]
-    pub(crate) fn attempt<'t>(&self, presented: PresentedToken<'t>) -> Attempt<'t> {
+    pub(crate) fn attempt<T, E>(
+        &self,
+        token: &[u8],
+        parse: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Attempt<T>, E> {
         let mut account = Account::default();
-        let verdict = match self.evaluate(presented.as_bytes(), None, &mut account) {
+        let verdict = match self.evaluate(token, None, &mut account) {
             Ok(token) => Ok(token),
-            // What is no bearer token has come to no keys: it is not base64url.
-            Err(stop) => match (presented.parse(), stop) {
-                (Err(error), _) => return Attempt::NoToken(error),
-                (Ok(_), Stop::Refused(error)) => Err(error),
+            // Only base64url has come as far as keys, so none were asked for what is no token.
+            Err(stop) => match (parse()?, stop) {
+                (_, Stop::Refused(error)) => Err(error),
                 #[cfg(feature = "remote")]
-                (Ok(token), Stop::Wait { .. }) => return Attempt::Wait(token), // `verify` takes account of it
+                (token, Stop::Wait { .. }) => return Ok(Attempt::Wait(token)), // `verify` takes account of it
             },
         };
         account.close(&*self.0.clock, &verdict);
-        Attempt::Done(verdict)
+        Ok(Attempt::Done(verdict))
     }
 }
 
@@ -222,17 +225,15 @@ impl fmt::Debug for Verifier {
 
 /// What can be said of a token without waiting.
 #[cfg(feature = "tower")]
-pub(crate) enum Attempt<'t> {
+pub(crate) enum Attempt<T> {
     /// The verdict.
     Done(Result<VerifiedToken, VerifyError>),
-    /// It is no bearer token, so there is nothing to verify.
-    NoToken(BearerError),
     /// Keys are needed that only a fetch can bring: await [`Verifier::verify`].
     #[cfg_attr(
         not(feature = "remote"),
         expect(dead_code, reason = "fixed keys are never waited for")
     )]
-    Wait(BearerToken<'t>),
+    Wait(T),
 }
 
 /// What a fetch came to that a call has already waited for, if it has.

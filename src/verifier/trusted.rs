@@ -117,16 +117,18 @@ impl TrustedIssuer {
     }
 
     /// Whether a token that was accepted before would be accepted now: its key still serves, and
-    /// its times hold. All else that it was held to cannot change.
-    pub(super) fn still_accepts(&self, token: &VerifiedToken, now: Now) -> bool {
+    /// its times hold. All else that it was held to cannot change. The token notes it if so.
+    pub(super) fn accept_again(&self, token: &VerifiedToken, now: Now) -> bool {
         let jwt = token.proof();
         let key_serves = match (&self.keys, &jwt.key) {
             (_, None) => false,
             (IssuerKeys::Fixed(_), Some(_)) => true,
             #[cfg(feature = "remote")]
-            (IssuerKeys::Remote(keys), Some(key)) => keys.still_serves(key, &jwt.header, now),
+            (IssuerKeys::Remote(keys), Some(key)) => {
+                keys.still_serves(key, &jwt.header, &jwt.last_found, now)
+            }
         };
-        key_serves && self.validation.still_accepts(jwt, now.wall)
+        key_serves && self.validation.accept_again(token, now.wall)
     }
 
     #[cfg(feature = "remote")]

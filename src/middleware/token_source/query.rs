@@ -38,7 +38,7 @@ pub(super) fn has(uri: &Uri, name: &str) -> bool {
 }
 
 fn values<'r>(uri: &'r Uri, name: &str) -> impl Iterator<Item = &'r [u8]> {
-    let members = uri.query().unwrap_or_default().split('&');
+    let members = uri.query().into_iter().flat_map(|query| query.split('&'));
     members.filter_map(move |member| {
         let (found, value) = member.split_once('=').unwrap_or((member, ""));
         percent_decoded(found.as_bytes())

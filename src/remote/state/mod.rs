@@ -12,7 +12,7 @@ use crate::error::{FetchError, FetchErrorKind, VerifyError};
 use crate::fetch::{ETag, FetchUrl};
 use crate::jwk::VerificationKey;
 use crate::jws::Header;
-use crate::key_set::{Candidates, KeySet};
+use crate::key_set::{Candidates, KeySet, LastFound};
 
 /// Everything a request needs to know of an issuer's keys.
 #[derive(Clone, Default)]
@@ -104,6 +104,21 @@ impl State {
             (Err(error @ VerifyError::KeyAmbiguous), _) | (Err(error), Err(_)) => Err(error),
             (Err(_), Ok(in_grace)) => Ok(in_grace),
         }
+    }
+
+    /// Whether this key is one of them.
+    #[inline]
+    pub(super) fn has_candidate(
+        &self,
+        header: &Header,
+        key: &Arc<VerificationKey>,
+        last_found: &LastFound,
+    ) -> bool {
+        // Those published come first, so that each of them is.
+        self.published.selects(header, key, last_found)
+            || self
+                .candidates(header)
+                .is_ok_and(|candidates| candidates.have_material_of(key))
     }
 
     /// The keys that are published no more and serve on.
