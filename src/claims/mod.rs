@@ -312,10 +312,19 @@ mod tests {
             r#"{"iss":"a","iss":"b"}"#,
             r#"{"iss":"a","\u0069ss":"b"}"#,
             r#"{"x":1,"y":2,"x":3}"#,
+            r#"{"x":1,"\u0078":2}"#,
             r#"{"cnf":{},"cnf":{}}"#,
         ] {
             check(payload, "malformed");
         }
+        let many = |last| {
+            let others = (0..2 * USUAL_CLAIMS).map(|n| format!(r#""{n}":1,"#));
+            let others = others.collect::<Vec<_>>().concat();
+            format!(r#"{{{others}"{last}":1}}"#)
+        };
+        check(&many("x"), "parsed");
+        check(&many("0"), "malformed");
+        check(&many(r"\u0030"), "malformed");
         check(r#"{"x":{"y":1,"y":2}}"#, "parsed");
     }
 

@@ -153,9 +153,17 @@ mod tests {
 
     #[test]
     fn duplicates_are_found_wherever_they_stand() {
-        assert!(!has_duplicates(&mut []));
-        assert!(!has_duplicates(&mut ["a".into(), "b".into()]));
-        assert!(has_duplicates(&mut ["a".into(), "b".into(), "a".into()]));
+        for count in 0..=2 * FEW {
+            let names: Vec<Cow<'_, str>> = (0..count).map(|n| n.to_string().into()).collect();
+            assert!(!has_duplicates(&mut names.clone()), "{count}");
+            for one in 0..count {
+                for other in 0..one {
+                    let mut names = names.clone();
+                    names[one] = names[other].clone();
+                    assert!(has_duplicates(&mut names), "{other} and {one} of {count}");
+                }
+            }
+        }
     }
 
     #[track_caller]

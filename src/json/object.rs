@@ -64,7 +64,7 @@ impl<'a> Object<'a> {
         Ok(object)
     }
 
-    /// Whether no escape stands anywhere in it.
+    /// Whether neither an escape nor a control character stands anywhere in it.
     pub(crate) const fn is_plain(&self) -> bool {
         self.plain
     }

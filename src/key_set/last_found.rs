@@ -67,6 +67,8 @@ mod tests {
             assert!(selects(&with) && selects(&with.clone()) && selects(&with));
             assert!(!selects(&without) && !selects(&ambiguous));
             assert!(selects(&set(KEY))); // parsed anew
+            assert!(selects(&with) && !selects(&without));
+            assert_eq!(last_found.0.load(Ordering::Relaxed), with.0.identity.0);
         }
     }
 

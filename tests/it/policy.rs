@@ -30,6 +30,10 @@ async fn a_login_ages_while_its_token_is_remembered() {
         let later = Facts::new().now(at(now + 66));
         assert!(policy.check_on(&verified, &later).is_err());
     }
+    let held = scene.verifier.verify(&token).await.unwrap();
+    scene.clock.set_wall(at(now + 700));
+    assert_eq!(scene.verify(&token).await, "expired");
+    assert_eq!(held.verified_at(), at(now + 60)); // a refusal is noted nowhere
 }
 
 /// An order, and whose it is.

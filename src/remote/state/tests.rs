@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::*;
 use crate::error::FetchErrorKind;
 use crate::fetch::PlainHttp;
+use crate::jws::{CompactJws, SignatureRoom};
 
 const MIDDLE: f64 = 0.5;
 const RULES: KeyRefresh = KeyRefresh::new();
@@ -31,6 +32,14 @@ fn keys(names: &str) -> KeySet {
     };
     let keys: Vec<_> = names.split_whitespace().map(key).collect();
     KeySet::from_json(format!(r#"{{"keys":[{}]}}"#, keys.join(",")).as_bytes()).unwrap()
+}
+
+/// The header of a token that names this key.
+fn header(name: &str) -> Header {
+    let header = URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"RS256","kid":"{name}"}}"#));
+    let (token, mut room) = (format!("{header}.e30.AA"), SignatureRoom::new());
+    let jws = CompactJws::parse(token.as_bytes(), &mut room).unwrap();
+    jws.header().clone()
 }
 
 fn answer(names: &str) -> Answer {
@@ -321,4 +330,37 @@ fn an_address_is_not_used_for_ever_without_word_of_it() {
     let state = discovered(0.0);
     assert!(state.known_jwks_uri(&RULES, at(DAY - 0.1)).is_some());
     assert!(state.known_jwks_uri(&RULES, at(DAY)).is_none());
+}
+
+#[test]
+fn a_key_is_a_candidate_from_its_first_answer_to_the_end_of_its_grace() {
+    let (last_found, one) = (LastFound::default(), keys("a"));
+    let key = one.beyond(&KeySet::default()).remove(0);
+    let [header, other] = ["a", "b"].map(header);
+    let mut scene = Scene::default();
+    for (seconds, names, expected) in [
+        (0.0, Some("b"), false),
+        (60.0, Some("a b"), true),
+        (61.0, None, true),
+        (120.0, Some("b"), true), // in its grace
+        (121.0, None, true),
+        (120.0 + HOUR - 0.1, None, true),
+        (120.0 + HOUR, None, false),
+        (120.0 + HOUR, Some("b"), false),
+        (200.0 + HOUR, Some("b a"), true),
+        (260.0 + HOUR, Some("c"), true),
+    ] {
+        if let Some(names) = names {
+            scene.fetch(seconds, answer(names));
+        }
+        if scene.0.has_ended_grace(at(seconds)) {
+            scene.0.end_graces(at(seconds));
+        }
+        for _ in 0..2 {
+            let found = scene.0.has_candidate(&header, &key, &last_found);
+            assert_eq!(found, expected, "after {seconds} s");
+        }
+        let found = scene.0.has_candidate(&other, &key, &LastFound::default());
+        assert!(!found, "another's key, after {seconds} s");
+    }
 }
