@@ -141,6 +141,7 @@ impl Route {
         let client = Client::builder()
             .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
             .default_headers(HeaderMap::from_iter([(ACCEPT, accept)]))
+            .http1_only()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_max_idle_per_host(1)
             .pool_idle_timeout(IDLE_TIMEOUT);

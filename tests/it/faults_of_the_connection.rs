@@ -196,12 +196,14 @@ fn self_signed() -> (reqwest::Certificate, TlsAcceptor) {
     let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let certificate: CertificateDer<'static> = own.cert.der().clone();
     let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.clone()], key)
         .unwrap();
+    // The client of these tests knows HTTP/2, and is to speak what a service's does.
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     (
         reqwest::Certificate::from_der(&certificate).unwrap(),
         TlsAcceptor::from(Arc::new(config)),
