@@ -95,7 +95,8 @@ impl VerifierBuilder {
     ///
     /// `reqwest` is this crate's: [`portcullis::reqwest`](crate::reqwest). Redirects, retries,
     /// compression, referers and the TLS library stay as they are whatever is set here, and loopback
-    /// is reached without a proxy. Default: the system's certificates and proxy.
+    /// is reached without a proxy. Default: the system's certificates and proxy, and HTTP/1.1 even where another
+    /// crate has reqwest's `http2` compiled in.
     ///
     /// Beside [`fetch`](Self::fetch) it is a [`BuildError`], as only one of the two can fetch.
     ///
