@@ -42,7 +42,7 @@ fn main() {
         assert!(verifier.verify_now(black_box(&tokens[n])).is_ok());
     };
     let repeat = |mut call: Box<dyn FnMut(usize) + '_>| {
-        // Each in succession, or two that share a slot of those seen once would never be remembered.
+        // Each in succession, or five that share a place of those seen once would never be remembered.
         (0..3 * TOKENS).for_each(|n| call(n / 3));
         measured(&mut *call, calls);
     };

@@ -23,14 +23,19 @@ use crate::token::VerifiedToken;
 /// no signature check.
 ///
 /// The default takes 8 MiB, which is some 3,000 usual tokens. A token is remembered when it is verified for
-/// the second time; the ones used last stay. For a moment there may be a few more than fit.
+/// the second time, so the third is the first that costs no signature check. When there is no more room, the
+/// ones used last stay. For a moment there may be a few more than fit. A token goes only for want of room:
+/// an expired one stays until then, and is refused.
+///
+/// With the feature `metrics`, `portcullis_token_cache_hits_total`, `portcullis_token_cache_misses_total` and
+/// `portcullis_token_cache_evictions_total` tell whether more would help.
 ///
 /// # Security
 ///
 /// A remembered token is accepted when verifying it anew would: the same bytes, by the same
 /// verifier, under a key that still serves, with `exp`, `nbf`, `iat` and
 /// [`Issuer::max_token_age`](crate::Issuer::max_token_age) held against the time of now. A refusal is never
-/// remembered.
+/// remembered. With a cache or without, nobody asks the issuer whether it has revoked a token since.
 ///
 /// # Example
 ///
@@ -51,8 +56,9 @@ pub struct TokenCache {
 
 impl TokenCache {
     /// A cache that takes about so many bytes of memory; with 0 there is none. A token counts as twice its
-    /// length and 1 KiB. One of thousands of audiences or scopes takes some four times that, and what
-    /// handlers and policies parse of a token is kept with it and not counted.
+    /// length and 1 KiB, and one that counts as more than all is not remembered. One of thousands of audiences
+    /// or scopes takes some four times that, and what handlers and policies parse of a token is kept with it
+    /// and not counted.
     #[must_use]
     pub const fn bytes(max_bytes: u64) -> Self {
         Self { max_bytes }
