@@ -36,7 +36,9 @@ pub(crate) fn example(name: &str) -> PathBuf {
 
 /// The HTTP client of the tests themselves.
 pub(crate) fn http() -> reqwest::Client {
+    // A kept connection may be one that the other side is just closing.
     reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
         .no_proxy()
         .build()
         .expect("a client without TLS roots to load")
