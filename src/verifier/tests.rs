@@ -1,6 +1,8 @@
 //! Depth is an attacker's to choose and the stack is not: everything that is parsed on the way of a token
 //! or of a key fits a stack of 64 KiB, however deep it is nested. Here rather than with the integration
 //! tests because scripts/check-tests runs these with `serde_json/arbitrary_precision` as well.
+//!
+//! And whatever bytes are accepted are a bearer token, which the layer relies on.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
