@@ -24,7 +24,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::error::{Malformation, VerifyError};
-use crate::json::{Object, has_duplicates, has_lone_surrogate, is_deeper_than};
+use crate::json::{Object, Scanned, has_duplicates, has_lone_surrogate, is_deeper_than};
 use crate::jws::{CompactJws, Header, Signed, UnverifiedSignature};
 use crate::key_set::Candidates;
 use value::Value;
@@ -145,15 +145,17 @@ impl Claims {
                     return None; // each member once
                 }
                 seen |= claim.bit();
-                claims.put(claim, Value::read(&member, payload).ok()?, payload);
+                claims.put(claim, Value::read(member.value, payload).ok()?, payload);
                 continue;
             }
-            match member.name.as_bytes() {
+            match &*member.name {
                 b"cnf" => claims.confirmation = true,
                 b"events" | b"at_hash" | b"c_hash" => claims.other_kind = true,
                 _ => {}
             }
-            if is_deeper_than(member.value, MAX_CLAIM_DEPTH) {
+            if let Scanned::Json(json) = member.value
+                && is_deeper_than(json, MAX_CLAIM_DEPTH)
+            {
                 return None;
             }
             other_names.push(member.name);
@@ -161,6 +163,7 @@ impl Claims {
         (!has_duplicates(&mut other_names)).then_some(claims)
     }
 
+    #[inline]
     fn put(&mut self, claim: Claim, value: Value, payload: &str) {
         match claim {
             Claim::Iss => self.issuer = Some(value),
@@ -198,9 +201,8 @@ enum Claim {
 }
 
 impl Claim {
-    fn from_name(name: &str) -> Option<Self> {
-        // As bytes they are told apart one by one, as texts each is compared whole.
-        Some(match name.as_bytes() {
+    fn from_name(name: &[u8]) -> Option<Self> {
+        Some(match name {
             b"iss" => Self::Iss,
             b"sub" => Self::Sub,
             b"aud" => Self::Aud,
@@ -276,13 +278,13 @@ mod tests {
             .into_iter()
             .chain(["azp", "scope", "scp", "acr", "amr", "auth_time"])
         {
-            let claim = Claim::from_name(name).unwrap();
+            let claim = Claim::from_name(name.as_bytes()).unwrap();
             assert_eq!(claim.name(), name);
             assert_eq!(bits & claim.bit(), 0);
             bits |= claim.bit();
         }
         assert_eq!(bits.count_ones(), 14);
-        assert!(Claim::from_name("cnf").is_none());
+        assert!(Claim::from_name(b"cnf").is_none());
     }
 
     #[test]

@@ -42,6 +42,7 @@ impl TextList {
 
 impl RegisteredClaims {
     /// Puts a claim in its place. Whether it is of its type.
+    #[inline]
     pub(super) fn put(&mut self, claim: Claim, value: Value, payload: &str) -> bool {
         match claim {
             Claim::Iss => false,
@@ -67,11 +68,13 @@ impl RegisteredClaims {
     }
 }
 
+#[inline]
 fn set<T>(place: &mut Option<T>, value: Option<T>) -> bool {
     *place = value;
     place.is_some()
 }
 
+#[inline]
 fn text(value: Value) -> Option<Text> {
     match value {
         Value::Text(text) => Some(text),
@@ -81,10 +84,12 @@ fn text(value: Value) -> Option<Text> {
 
 /// A text that names somebody: an empty one names nobody, and code that compares it with an unset value
 /// would let it in.
+#[inline]
 fn identity(value: Value, payload: &str) -> Option<Text> {
     text(value).filter(|text| !text.get(payload).is_empty())
 }
 
+#[inline]
 fn texts(value: Value) -> Option<TextList> {
     match value {
         Value::Text(text) => Some(TextList::One(text)),
@@ -93,6 +98,7 @@ fn texts(value: Value) -> Option<TextList> {
     }
 }
 
+#[inline]
 fn date(value: &Value) -> Option<NumericDate> {
     match value {
         Value::Number(date) => Some(*date),

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::NumericDate;
-use crate::json::{Kind, Member, Name};
+use crate::json::{Kind, Name, Scanned};
 
 /// A string of the payload: where it stands there, or a copy when it had escapes.
 #[derive(Clone, Debug)]
@@ -56,19 +56,19 @@ impl Value {
     /// Reads a value of the payload.
     ///
     /// An error is what is no value to any reader, such as a number beyond all floats.
-    pub(super) fn read(member: &Member<'_>, payload: &str) -> serde_json::Result<Self> {
-        let json = member.value;
+    #[inline]
+    pub(super) fn read(value: Scanned<'_>, payload: &str) -> serde_json::Result<Self> {
+        match value {
+            Scanned::Text(place) => Ok(Self::Text(Text::Slice(place))),
+            Scanned::Whole(seconds) => Ok(Self::Number(NumericDate::from_seconds(seconds))),
+            Scanned::Json(json) => Self::parse(json, payload),
+        }
+    }
+
+    fn parse(json: &str, payload: &str) -> serde_json::Result<Self> {
         match Kind::of_text(json) {
-            Kind::Text if member.plain => {
-                let end = member.at.saturating_add(json.len());
-                let range = member.at.saturating_add(1)..end.saturating_sub(1);
-                Ok(Self::Text(Text::Slice(range)))
-            }
             Kind::Text => Text::read(json, payload).map(Self::Text),
-            Kind::Number => match member.whole {
-                Some(seconds) => Ok(Self::Number(NumericDate::from_seconds(seconds))),
-                None => serde_json::from_str(json).map(Self::Number),
-            },
+            Kind::Number => serde_json::from_str(json).map(Self::Number),
             Kind::List => Self::list(json, payload),
             Kind::Object | Kind::Literal => Ok(Self::Other),
         }
@@ -104,7 +104,7 @@ mod tests {
             .next_member()
             .unwrap()
             .unwrap();
-        let shown = match Value::read(&member, &payload) {
+        let shown = match Value::read(member.value, &payload) {
             Ok(Value::Text(text)) => format!("text {}", text.get(&payload)),
             Ok(Value::Number(date)) => format!("number {date:?}"),
             Ok(Value::Texts(texts)) => {

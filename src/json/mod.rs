@@ -2,7 +2,7 @@
 
 mod object;
 
-pub(crate) use object::{Member, Object};
+pub(crate) use object::{Object, Scanned};
 
 use std::borrow::Cow;
 
@@ -46,7 +46,7 @@ impl Kind {
 
 /// Whether a name stands twice, after unescaping. Sorts instead of comparing each with each, unless they are
 /// few: names are the sender's, so quadratic work would be the sender's too.
-pub(crate) fn has_duplicates(names: &mut [Cow<'_, str>]) -> bool {
+pub(crate) fn has_duplicates<N: Ord>(names: &mut [N]) -> bool {
     if names.len() <= FEW {
         let mut rest = &*names;
         while let [first, others @ ..] = rest {

@@ -5,6 +5,7 @@
 //! own marks, of strings without escapes and of whole numbers a look at each byte is enough.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use serde::Deserialize as _;
 use serde_json::Deserializer;
@@ -13,33 +14,29 @@ use serde_json::value::RawValue;
 use super::Name;
 
 /// The members of an object, in order. Names may stand twice.
+#[derive(Clone, Copy)]
 pub(crate) struct Object<'a> {
     json: &'a str,
-    /// Where the next byte to look at stands.
-    at: usize,
-    state: State,
+    /// What follows, from the next name on and perhaps space before it; none after the last member.
+    rest: Option<&'a [u8]>,
     /// No escape and no control character stands anywhere: a string ends at the next quote.
     plain: bool,
 }
 
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum State {
-    Opened,
-    Inside,
-    Ended,
-}
-
 /// A name, unescaped, and its value.
 pub(crate) struct Member<'a> {
-    pub(crate) name: Cow<'a, str>,
-    /// JSON with no space around it.
-    pub(crate) value: &'a str,
-    /// Where in the object's text it starts.
-    pub(crate) at: usize,
-    /// A string here is what stands between its quotes.
-    pub(crate) plain: bool,
-    /// What it says, if it is a whole number as most are.
-    pub(crate) whole: Option<u64>,
+    pub(crate) name: Cow<'a, [u8]>,
+    pub(crate) value: Scanned<'a>,
+}
+
+/// A value, read as far as that takes no second look.
+pub(crate) enum Scanned<'a> {
+    /// A string without escapes: where in the object's text it stands between its quotes.
+    Text(Range<usize>),
+    /// A whole number that does not begin with 0.
+    Whole(u64),
+    /// Any other value. JSON with no space around it.
+    Json(&'a str),
 }
 
 /// The text is no JSON object.
@@ -50,18 +47,18 @@ impl<'a> Object<'a> {
     /// An object and nothing else; what is inside is read as it is asked for.
     pub(crate) fn read(json: &'a str) -> Result<Self, NotAnObject> {
         let special = |found, byte| found | (byte < b' ') | (byte == b'\\');
-        let mut object = Self {
-            json,
-            at: 0,
-            state: State::Opened,
-            plain: !json.bytes().fold(false, special),
-        };
-        let start = object.skip_space(0);
-        if object.byte(start) != Some(b'{') {
+        let plain = !json.bytes().fold(false, special);
+        let [b'{', rest @ ..] = skip_space(json.as_bytes()) else {
             return Err(NotAnObject);
-        }
-        object.at = start.saturating_add(1);
-        Ok(object)
+        };
+        let rest = match skip_space(rest) {
+            [b'}', after @ ..] => {
+                end(after)?;
+                None
+            }
+            rest => Some(rest),
+        };
+        Ok(Self { json, rest, plain })
     }
 
     /// Whether neither an escape nor a control character stands anywhere in it.
@@ -72,137 +69,148 @@ impl<'a> Object<'a> {
     /// The next member. After an error there is no sense in going on.
     #[inline]
     pub(crate) fn next_member(&mut self) -> Result<Option<Member<'a>>, NotAnObject> {
-        let mut at = self.skip_space(self.at);
-        match (self.state, self.byte(at)) {
-            (State::Ended, _) => return Ok(None),
-            (State::Opened | State::Inside, Some(b'}')) => {
-                self.state = State::Ended;
-                return match self.byte(self.skip_space(at.saturating_add(1))) {
-                    None => Ok(None),
-                    Some(_) => Err(NotAnObject),
-                };
-            }
-            (State::Opened, _) => self.state = State::Inside,
-            (State::Inside, Some(b',')) => at = self.skip_space(at.saturating_add(1)),
-            (State::Inside, _) => return Err(NotAnObject),
+        let Some(rest) = self.rest else {
+            return Ok(None);
+        };
+        let (name, rest) = self.name(rest)?;
+        let rest = after(b':', rest).ok_or(NotAnObject)?;
+        let (value, rest) = self.value(skip_space(rest))?;
+        self.rest = after(b',', rest);
+        if self.rest.is_none() {
+            end(after(b'}', rest).ok_or(NotAnObject)?)?;
         }
-        let end = match self.byte(at) {
-            Some(b'"') if self.plain => self.end_of_name(at)?,
-            Some(b'"') => self.end_of_value(at)?,
-            _ => return Err(NotAnObject),
-        };
-        let name = if self.plain {
-            Cow::Borrowed(self.text(at.saturating_add(1), end.saturating_sub(1))?)
-        } else {
-            let Name(name) = serde_json::from_str(self.text(at, end)?).map_err(|_| NotAnObject)?;
-            name
-        };
-        at = self.skip_space(end);
-        if self.byte(at) != Some(b':') {
-            return Err(NotAnObject);
-        }
-        at = self.skip_space(at.saturating_add(1));
-        let (end, whole) = match self.byte(at) {
-            Some(b'"') => (self.end_of_string(at)?, None),
-            Some(b'1'..=b'9') => self.number(at)?,
-            Some(b'[') => (self.end_of_list(at)?, None),
-            _ => (self.end_of_value(at)?, None),
-        };
-        self.at = end;
-        Ok(Some(Member {
-            name,
-            value: self.text(at, end)?,
-            at,
-            plain: self.plain,
-            whole,
-        }))
+        Ok(Some(Member { name, value }))
     }
 
-    /// The name that starts here, where nothing is escaped. Most are short, and found at a glance.
+    /// The name that starts here, and what follows.
     #[inline]
-    fn end_of_name(&self, at: usize) -> Result<usize, NotAnObject> {
-        let start = at.saturating_add(1);
-        let rest = self.json.as_bytes().get(start..).ok_or(NotAnObject)?;
-        match rest.first_chunk().and_then(|bytes| quote_among(*bytes)) {
-            Some(length) => Ok(start.saturating_add(length).saturating_add(1)),
-            None => self.end_of_string(at),
-        }
-    }
-
-    /// The string that starts here.
-    #[inline]
-    fn end_of_string(&self, at: usize) -> Result<usize, NotAnObject> {
+    fn name(self, rest: &'a [u8]) -> Result<(Cow<'a, [u8]>, &'a [u8]), NotAnObject> {
+        let inside = after(b'"', rest).ok_or(NotAnObject)?;
         if !self.plain {
-            return self.end_of_value(at);
+            let (json, rest) = self.any(skip_space(rest))?;
+            let Name(name) = serde_json::from_str(json).map_err(|_| NotAnObject)?;
+            let name = match name {
+                Cow::Borrowed(name) => Cow::Borrowed(name.as_bytes()),
+                Cow::Owned(name) => Cow::Owned(name.into_bytes()),
+            };
+            return Ok((name, rest));
         }
-        match quote(self.json.as_bytes(), at.saturating_add(1)) {
-            Some(end) => Ok(end.saturating_add(1)),
-            None => Err(NotAnObject),
-        }
+        let (name, rest) = string(inside)?;
+        Ok((Cow::Borrowed(name), rest))
     }
 
-    /// The number that starts here with another digit than 0, and what it says if it is a whole one.
+    /// The value that starts here, and what follows.
     #[inline]
-    fn number(&self, at: usize) -> Result<(usize, Option<u64>), NotAnObject> {
-        let (mut whole, mut digits) = (0_u64, 0_usize);
-        for byte in self.json.as_bytes().get(at..).unwrap_or_default() {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
+    fn value(self, rest: &'a [u8]) -> Result<(Scanned<'a>, &'a [u8]), NotAnObject> {
+        match rest {
+            [b'"', inside @ ..] if self.plain => {
+                let (text, after) = string(inside)?;
+                let start = self.place(inside);
+                Ok((Scanned::Text(start..start + text.len()), after))
             }
-            whole = whole.wrapping_mul(10).wrapping_add(digit.into());
-            digits = digits.saturating_add(1);
-        }
-        let end = at.saturating_add(digits);
-        match self.byte(end) {
-            Some(b'.' | b'e' | b'E') => Ok((self.end_of_value(at)?, None)),
-            // More may not have found room.
-            _ => Ok((end, (digits <= MAX_DIGITS).then_some(whole))),
-        }
-    }
-
-    /// The list that starts here: of strings alone, as most are, or any.
-    fn end_of_list(&self, start: usize) -> Result<usize, NotAnObject> {
-        let mut at = start;
-        loop {
-            // After the bracket or a comma.
-            at = self.skip_space(at.saturating_add(1));
-            if self.byte(at) != Some(b'"') {
-                return self.end_of_value(start);
+            [b'1'..=b'9', ..] => {
+                if let (Some(whole), after) = number(rest) {
+                    return Ok((Scanned::Whole(whole), after));
+                }
+                self.json(rest)
             }
-            at = self.skip_space(self.end_of_string(at)?);
-            match self.byte(at) {
-                Some(b',') => {}
-                Some(b']') => return Ok(at.saturating_add(1)),
-                _ => return Err(NotAnObject),
-            }
+            [b'[', inside @ ..] if self.plain => match list(inside)? {
+                Some(after) => {
+                    let list = self.json.get(self.place(rest)..self.place(after));
+                    Ok((Scanned::Json(list.ok_or(NotAnObject)?), after))
+                }
+                None => self.json(rest),
+            },
+            _ => self.json(rest),
         }
     }
 
-    /// The value that starts here, whatever it is.
     #[cold]
-    fn end_of_value(&self, at: usize) -> Result<usize, NotAnObject> {
-        let rest = self.json.get(at..).ok_or(NotAnObject)?;
-        match <&RawValue>::deserialize(&mut Deserializer::from_str(rest)) {
-            // It starts where the rest does, as no space stands there.
-            Ok(value) => Ok(at.saturating_add(value.get().len())),
+    fn json(self, rest: &'a [u8]) -> Result<(Scanned<'a>, &'a [u8]), NotAnObject> {
+        let (json, after) = self.any(rest)?;
+        Ok((Scanned::Json(json), after))
+    }
+
+    /// The value that starts here, whatever it is and with no space before it, and what follows.
+    fn any(self, rest: &'a [u8]) -> Result<(&'a str, &'a [u8]), NotAnObject> {
+        let text = self.json.get(self.place(rest)..).ok_or(NotAnObject)?;
+        match <&RawValue>::deserialize(&mut Deserializer::from_str(text)) {
+            Ok(value) => {
+                let after = rest.get(value.get().len()..).ok_or(NotAnObject)?;
+                Ok((value.get(), after))
+            }
             Err(_) => Err(NotAnObject),
         }
     }
 
-    fn text(&self, start: usize, end: usize) -> Result<&'a str, NotAnObject> {
-        self.json.get(start..end).ok_or(NotAnObject)
+    /// Where in the object's text this rest of it starts.
+    fn place(self, rest: &[u8]) -> usize {
+        self.json.len() - rest.len()
     }
+}
 
-    fn byte(&self, at: usize) -> Option<u8> {
-        self.json.as_bytes().get(at).copied()
+/// After an object there is nothing but space.
+fn end(rest: &[u8]) -> Result<(), NotAnObject> {
+    if skip_space(rest).is_empty() {
+        Ok(())
+    } else {
+        Err(NotAnObject)
     }
+}
 
-    fn skip_space(&self, mut at: usize) -> usize {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.byte(at) {
-            at = at.saturating_add(1);
+/// What follows this mark, and perhaps space before it.
+#[inline]
+fn after(mark: u8, rest: &[u8]) -> Option<&[u8]> {
+    match rest {
+        [first, after @ ..] if *first == mark => Some(after),
+        _ => match skip_any_space(rest) {
+            [first, after @ ..] if *first == mark => Some(after),
+            _ => None,
+        },
+    }
+}
+
+#[inline]
+fn skip_space(rest: &[u8]) -> &[u8] {
+    match rest {
+        [first, ..] if *first > b' ' => rest,
+        _ => skip_any_space(rest),
+    }
+}
+
+#[cold]
+fn skip_any_space(mut rest: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\n' | b'\r', after @ ..] = rest {
+        rest = after;
+    }
+    rest
+}
+
+/// What is before the next quote, and what is after it.
+#[inline]
+fn string(inside: &[u8]) -> Result<(&[u8], &[u8]), NotAnObject> {
+    let (words, _) = inside.as_chunks();
+    let mut length = 0;
+    for word in words {
+        if let Some(at) = quote_among(*word) {
+            return split(inside, length + at);
         }
-        at
+        length += 8;
+    }
+    let last = inside
+        .get(length..)
+        .unwrap_or_default()
+        .iter()
+        .position(|&byte| byte == b'"');
+    split(inside, length + last.ok_or(NotAnObject)?)
+}
+
+/// The same, with the quote after so many bytes.
+#[inline]
+fn split(inside: &[u8], length: usize) -> Result<(&[u8], &[u8]), NotAnObject> {
+    match inside.split_at_checked(length) {
+        Some((before, [_, after @ ..])) => Ok((before, after)),
+        _ => Err(NotAnObject),
     }
 }
 
@@ -219,11 +227,32 @@ fn quote_among(bytes: [u8; 8]) -> Option<usize> {
     }
 }
 
-/// The first quote from here on.
+/// What the number that starts here with another digit than 0 says if it is a whole one, and what follows.
 #[inline]
-fn quote(bytes: &[u8], from: usize) -> Option<usize> {
-    let length = memchr::memchr(b'"', bytes.get(from..)?)?;
-    Some(from.saturating_add(length))
+fn number(number: &[u8]) -> (Option<u64>, &[u8]) {
+    let (mut whole, mut rest) = (0_u64, number);
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        whole = whole.wrapping_mul(10).wrapping_add((digit - b'0').into());
+        rest = after;
+    }
+    let found_room = number.len() - rest.len() <= MAX_DIGITS;
+    let is_whole = found_room && !matches!(rest, [b'.' | b'e' | b'E', ..]);
+    (is_whole.then_some(whole), rest)
+}
+
+/// What follows the list that is open here, if it is one of strings alone, as most are.
+fn list(mut inside: &[u8]) -> Result<Option<&[u8]>, NotAnObject> {
+    loop {
+        let [b'"', text @ ..] = skip_space(inside) else {
+            return Ok(None);
+        };
+        let (_, after) = string(text)?;
+        match skip_space(after) {
+            [b',', after @ ..] => inside = after,
+            [b']', after @ ..] => return Ok(Some(after)),
+            _ => return Err(NotAnObject),
+        }
+    }
 }
 
 /// So many digits are always a number of 64 bits.
@@ -241,14 +270,12 @@ mod tests {
     fn members(json: &str) -> Result<Vec<(String, String)>, NotAnObject> {
         let (mut object, mut members) = (Object::read(json)?, Vec::new());
         while let Some(member) = object.next_member()? {
-            assert_eq!(
-                json.get(member.at..member.at + member.value.len()),
-                Some(member.value)
-            );
-            if let Some(whole) = member.whole {
-                assert_eq!(member.value.parse(), Ok(whole));
-            }
-            members.push((member.name.into_owned(), member.value.to_owned()));
+            let value = match member.value {
+                Scanned::Text(place) => format!("{:?}", json.get(place).unwrap()),
+                Scanned::Whole(whole) => whole.to_string(),
+                Scanned::Json(value) => value.to_owned(),
+            };
+            members.push((String::from_utf8(member.name.into_owned()).unwrap(), value));
         }
         Ok(members)
     }
@@ -365,22 +392,27 @@ mod tests {
         }
     }
 
+    /// What stands before the first quote and what after it, or that there is none.
+    #[track_caller]
+    fn check_string(inside: &[u8]) {
+        let mut parts = inside.splitn(2, |&byte| byte == b'"');
+        let expected = (parts.next().unwrap(), parts.next());
+        let found = string(inside).map_or((inside, None), |(text, after)| (text, Some(after)));
+        assert_eq!(found, expected);
+    }
+
     #[test]
     fn a_quote_is_found_wherever_it_stands() {
         for length in 0..40 {
             for fill in [b'a', b'!', b'#', 0, 0xff, 0xa2, b'"' ^ 0x80] {
                 let mut bytes = vec![fill; length];
-                for from in 0..=length {
-                    assert_eq!(quote(&bytes, from), None);
-                }
+                check_string(&bytes);
                 for at in 0..length {
                     bytes[at] = b'"';
-                    for from in 0..=at {
-                        assert_eq!(quote(&bytes, from), Some(at));
-                    }
+                    check_string(&bytes);
                     if at + 1 < length {
                         bytes[at + 1] = b'"';
-                        assert_eq!(quote(&bytes, 0), Some(at));
+                        check_string(&bytes);
                         bytes[at + 1] = fill;
                     }
                     bytes[at] = fill;
@@ -435,7 +467,11 @@ mod tests {
         ] {
             let json = format!(r#"{{"a":{number}}}"#);
             let member = Object::read(&json).unwrap().next_member().unwrap();
-            assert_eq!(member.unwrap().whole, expected, "{number}");
+            let whole = match member.unwrap().value {
+                Scanned::Whole(whole) => Some(whole),
+                _ => None,
+            };
+            assert_eq!(whole, expected, "{number}");
         }
     }
 
