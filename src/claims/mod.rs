@@ -33,18 +33,28 @@ use value::Value;
 pub(crate) struct UnverifiedJwt<'a> {
     signature: UnverifiedSignature<'a>,
     payload: String,
-    claims: Claims,
+    claims: &'a mut Claims,
 }
+
+/// Where claims are while they are looked at. They are large and go through many hands, and stay here until
+/// a token that is accepted takes them.
+#[derive(Default)]
+pub(crate) struct ClaimsRoom(Option<Claims>);
 
 impl<'a> UnverifiedJwt<'a> {
     /// Reads the payload as claims: one JSON object in UTF-8, each top-level member once.
-    pub(crate) fn parse(jws: CompactJws<'a>) -> Result<Self, VerifyError> {
+    pub(crate) fn parse(
+        jws: CompactJws<'a>,
+        ClaimsRoom(room): &'a mut ClaimsRoom,
+    ) -> Result<Self, VerifyError> {
         let (signature, payload) = jws.into_unverified_parts();
         let payload = text(payload)?;
+        let claims = room.insert(Claims::default());
+        claims.read(&payload)?;
         Ok(Self {
-            claims: Claims::parse(&payload)?,
             signature,
             payload,
+            claims,
         })
     }
 
@@ -61,7 +71,10 @@ impl<'a> UnverifiedJwt<'a> {
         }
     }
 
-    pub(crate) fn verify(self, candidates: &Candidates<'_>) -> Result<VerifiedJwt, VerifyError> {
+    pub(crate) fn verify(
+        self,
+        candidates: &Candidates<'_>,
+    ) -> Result<VerifiedJwt<'a>, VerifyError> {
         Ok(VerifiedJwt {
             signed: self.signature.verify(candidates)?,
             payload: self.payload,
@@ -90,14 +103,35 @@ impl UnverifiedIssuer<'_> {
 }
 
 /// A token whose signature is right and whose claims have not been looked at.
-#[derive(Clone)]
-pub(crate) struct VerifiedJwt {
+pub(crate) struct VerifiedJwt<'a> {
+    signed: Signed,
+    payload: String,
+    claims: &'a mut Claims,
+}
+
+impl VerifiedJwt<'_> {
+    pub(crate) fn signed(&self) -> &Signed {
+        &self.signed
+    }
+
+    /// A copy, of which no token is made.
+    pub(crate) fn shown(&self) -> ShownJwt {
+        ShownJwt {
+            signed: self.signed.clone(),
+            payload: self.payload.clone(),
+            claims: self.claims.clone(),
+        }
+    }
+}
+
+/// A copy of a [`VerifiedJwt`], for who explains it.
+pub(crate) struct ShownJwt {
     signed: Signed,
     payload: String,
     claims: Claims,
 }
 
-impl VerifiedJwt {
+impl ShownJwt {
     pub(crate) fn signed(&self) -> &Signed {
         &self.signed
     }
@@ -117,8 +151,7 @@ impl VerifiedJwt {
 #[derive(Clone, Default)]
 struct Claims {
     issuer: Option<Value>,
-    /// Boxed, because it is large and goes through many hands.
-    registered: Box<RegisteredClaims>,
+    registered: RegisteredClaims,
     /// The first claim of a wrong type. Told when the signature is known to be right.
     ill_typed: Option<Claim>,
     /// `cnf`, whatever is in it (RFC 7800 §3).
@@ -128,12 +161,13 @@ struct Claims {
 }
 
 impl Claims {
-    fn parse(payload: &str) -> Result<Self, VerifyError> {
-        Self::read(payload).ok_or(VerifyError::Malformed(Malformation::Claims))
+    /// Reads claims where none have been read before.
+    fn read(&mut self, payload: &str) -> Result<(), VerifyError> {
+        self.read_members(payload)
+            .ok_or(VerifyError::Malformed(Malformation::Claims))
     }
 
-    fn read(payload: &str) -> Option<Self> {
-        let mut claims = Self::default();
+    fn read_members(&mut self, payload: &str) -> Option<()> {
         let (mut seen, mut other_names) = (0_u16, SmallVec::<[_; USUAL_CLAIMS]>::new());
         let mut object = Object::read(payload).ok()?;
         if !object.is_plain() && has_lone_surrogate(payload) {
@@ -145,12 +179,12 @@ impl Claims {
                     return None; // each member once
                 }
                 seen |= claim.bit();
-                claims.put(claim, Value::read(member.value, payload).ok()?, payload);
+                self.put(claim, Value::read(member.value, payload).ok()?, payload);
                 continue;
             }
             match &*member.name {
-                b"cnf" => claims.confirmation = true,
-                b"events" | b"at_hash" | b"c_hash" => claims.other_kind = true,
+                b"cnf" => self.confirmation = true,
+                b"events" | b"at_hash" | b"c_hash" => self.other_kind = true,
                 _ => {}
             }
             if let Scanned::Json(json) = member.value
@@ -160,7 +194,7 @@ impl Claims {
             }
             other_names.push(member.name);
         }
-        (!has_duplicates(&mut other_names)).then_some(claims)
+        (!has_duplicates(&mut other_names)).then_some(())
     }
 
     #[inline]
@@ -173,9 +207,9 @@ impl Claims {
     }
 
     /// The claims, if each is of its type.
-    fn typed(self) -> Result<Box<RegisteredClaims>, VerifyError> {
+    fn typed(&mut self) -> Result<&mut RegisteredClaims, VerifyError> {
         match self.ill_typed {
-            None => Ok(self.registered),
+            None => Ok(&mut self.registered),
             Some(claim) => Err(VerifyError::invalid(claim.name())),
         }
     }
@@ -261,9 +295,14 @@ const MAX_CLAIM_DEPTH: usize = 126;
 mod tests {
     use super::*;
 
+    fn parse(payload: &str) -> Result<Claims, VerifyError> {
+        let mut claims = Claims::default();
+        claims.read(payload).map(|()| claims)
+    }
+
     #[track_caller]
     fn check(payload: &str, reason: &str) {
-        let outcome = Claims::parse(payload);
+        let outcome = parse(payload);
         assert_eq!(
             outcome.as_ref().err().map_or("parsed", VerifyError::reason),
             reason,
@@ -334,7 +373,7 @@ mod tests {
     fn any_number_may_stand_anywhere() {
         for number in ["1", "-1", "1.5", "4.0e9", "18446744073709551616", "-0"] {
             let payload = format!(r#"{{"iss":{number},"aud":["a",{number}],"exp":{number}}}"#);
-            let claims = Claims::parse(&payload).unwrap();
+            let claims = parse(&payload).unwrap();
             assert!(claims.registered.expires_at.is_some(), "{payload}");
             check(&format!(r#"{{"x":[{{"y":{number}}}]}}"#), "parsed");
         }
@@ -374,7 +413,7 @@ mod tests {
                 .stack_size(64 * 1024)
                 .spawn(move || {
                     for payload in payloads {
-                        let _either = Claims::parse(&payload);
+                        let _either = parse(&payload);
                     }
                 })
                 .unwrap()

@@ -87,7 +87,7 @@ pub(crate) struct AcceptedJwt {
     pub(crate) header: Header,
     pub(crate) issuer: Arc<str>,
     pub(crate) payload: Box<str>,
-    pub(crate) claims: Box<RegisteredClaims>,
+    pub(crate) claims: RegisteredClaims,
     pub(crate) expires_at: NumericDate,
     #[cfg_attr(
         not(any(feature = "remote", feature = "tower")),
@@ -108,7 +108,7 @@ impl Validation {
     /// Holds verified claims against what is expected, at this moment.
     pub(crate) fn validate(
         &self,
-        jwt: VerifiedJwt,
+        jwt: VerifiedJwt<'_>,
         now: SystemTime,
     ) -> Result<VerifiedToken, VerifyError> {
         let VerifiedJwt {
@@ -133,21 +133,21 @@ impl Validation {
         let expires_at = claims
             .expires_at
             .ok_or_else(|| VerifyError::missing("exp"))?;
-        self.check_audience(&claims, &payload)?;
-        self.check_access_token(&claims, &payload)?;
+        self.check_audience(claims, &payload)?;
+        self.check_access_token(claims, &payload)?;
         self.check_required(&payload)?;
         let now = NumericDate::from_system_time(now);
-        self.check_times(&claims, expires_at, now)?;
+        self.check_times(claims, expires_at, now)?;
         if confirmation {
             return Err(VerifyError::BindingRequired);
         }
         let issuer = Arc::clone(&self.issuer);
-        let expiry = self.expiry(&claims, expires_at);
+        let expiry = self.expiry(claims, expires_at);
         let jwt = AcceptedJwt {
             header,
             issuer,
             payload: payload.into_boxed_str(),
-            claims,
+            claims: std::mem::take(claims),
             expires_at,
             expiry,
             leeway: self.leeway,
@@ -276,12 +276,13 @@ impl Validation {
 impl AcceptedJwt {
     /// The one exception to being made by `validate`: claims that a user's test asserts.
     pub(crate) fn asserted(payload: Box<str>) -> Result<Self, VerifyError> {
-        let claims = super::Claims::parse(&payload)?;
+        let mut claims = super::Claims::default();
+        claims.read(&payload)?;
         let issuer = match &claims.issuer {
             Some(super::Value::Text(issuer)) => Arc::from(issuer.get(&payload)),
             _ => Arc::from(""),
         };
-        let claims = claims.typed()?;
+        let claims = std::mem::take(claims.typed()?);
         let expires_at = claims
             .expires_at
             .unwrap_or_else(|| NumericDate::from_seconds(i64::MAX));

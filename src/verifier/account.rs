@@ -72,7 +72,7 @@ mod counted {
         }
 
         #[inline]
-        fn sees_signed(&mut self, _: &VerifiedJwt) {}
+        fn sees_signed(&mut self, _: &VerifiedJwt<'_>) {}
     }
 }
 
@@ -116,6 +116,6 @@ mod uncounted {
         fn trusts(&mut self, _: &'v TrustedIssuer) {}
 
         #[inline]
-        fn sees_signed(&mut self, _: &VerifiedJwt) {}
+        fn sees_signed(&mut self, _: &VerifiedJwt<'_>) {}
     }
 }

@@ -23,7 +23,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
-use crate::claims::UnverifiedJwt;
+use crate::claims::{ClaimsRoom, UnverifiedJwt};
 use crate::clock::{Clock, Now};
 use crate::error::{BuildError, VerifyError};
 use crate::issuer::Issuer;
@@ -173,9 +173,9 @@ impl Verifier {
         waited: Waited<'_>,
         witness: &mut impl Witness<'v>,
     ) -> Result<(VerifiedToken, &'v TrustedIssuer), Stop<'v>> {
-        let mut room = SignatureRoom::new();
-        let jws = CompactJws::parse_with(token, &self.0.headers, &mut room)?; // limits, syntax, crit: before any crypto or network
-        let jwt = UnverifiedJwt::parse(jws)?; // claims are read here and readable nowhere
+        let (mut signature, mut claims) = (SignatureRoom::new(), ClaimsRoom::default());
+        let jws = CompactJws::parse_with(token, &self.0.headers, &mut signature)?; // limits, syntax, crit: before any crypto or network
+        let jwt = UnverifiedJwt::parse(jws, &mut claims)?; // claims are read here and readable nowhere
         let issuer = self.0.issuers.trusted(&jwt.unverified_issuer()?)?; // a foreign token costs no fetch
         witness.trusts(issuer);
         issuer.allow(jwt.header().algorithm())?; // configuration chooses, the header must agree

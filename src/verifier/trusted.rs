@@ -91,12 +91,12 @@ impl TrustedIssuer {
 
     /// Selects the key and checks the signature with it.
     #[inline]
-    pub(super) fn verify(
-        &self,
-        jwt: UnverifiedJwt<'_>,
+    pub(super) fn verify<'v, 'a>(
+        &'v self,
+        jwt: UnverifiedJwt<'a>,
         now: Now,
         waited: Waited<'_>,
-    ) -> Result<VerifiedJwt, Stop<'_>> {
+    ) -> Result<VerifiedJwt<'a>, Stop<'v>> {
         match &self.keys {
             IssuerKeys::Fixed(keys) => {
                 let _ = (now, waited);
@@ -110,7 +110,7 @@ impl TrustedIssuer {
 
     pub(super) fn validate(
         &self,
-        jwt: VerifiedJwt,
+        jwt: VerifiedJwt<'_>,
         now: Now,
     ) -> Result<VerifiedToken, VerifyError> {
         self.validation.validate(jwt, now.wall)
@@ -154,12 +154,12 @@ impl TrustedIssuer {
 
 /// As with fixed keys, but a key that is not there may be one that was published since.
 #[cfg(feature = "remote")]
-fn verify_remote<'v>(
+fn verify_remote<'v, 'a>(
     keys: &'v RemoteKeySet,
-    jwt: UnverifiedJwt<'_>,
+    jwt: UnverifiedJwt<'a>,
     now: Now,
     waited: Waited<'_>,
-) -> Result<VerifiedJwt, Stop<'v>> {
+) -> Result<VerifiedJwt<'a>, Stop<'v>> {
     let scheduled = Stop::Wait {
         keys,
         reason: Reason::Schedule,

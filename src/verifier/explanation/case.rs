@@ -10,7 +10,7 @@ use super::step::Step;
 use super::witness::Seen;
 use super::{Check, CheckOutcome};
 use crate::algorithm::Algorithm;
-use crate::claims::{Accepted, NumericDate, RegisteredClaims, TokenType, Validation, VerifiedJwt};
+use crate::claims::{Accepted, NumericDate, RegisteredClaims, ShownJwt, TokenType, Validation};
 use crate::error::{Malformation, VerifyError};
 use crate::jws::{MAX_TOKEN_BYTES, StatedHeader};
 use crate::text::{Configured, Escaped, Unvouched, listed};
@@ -27,7 +27,7 @@ pub(super) struct Case<'a> {
     /// What the tokens of its issuer are held to.
     pub(super) rules: Option<&'a Validation>,
     pub(super) status: Option<&'a IssuerStatus>,
-    pub(super) signed: Option<&'a VerifiedJwt>,
+    pub(super) signed: Option<&'a ShownJwt>,
     pub(super) error: Option<&'a VerifyError>,
 }
 
@@ -105,7 +105,7 @@ impl<'a> Case<'a> {
     }
 
     fn claims(&self) -> Option<(&RegisteredClaims, &str)> {
-        self.signed.map(VerifiedJwt::registered)
+        self.signed.map(ShownJwt::registered)
     }
 
     fn leeway(&self) -> Span {
@@ -229,7 +229,7 @@ impl<'a> Case<'a> {
             (Step::Keys, VerifyError::KeysUnavailable(error)) => self.missing_keys(error),
             (Step::Key, error) => self.unfit_key(error),
             (Step::Signature, _) => Some(self.tried_keys()),
-            (Step::Type, _) if self.signed.is_some_and(VerifiedJwt::is_of_other_kind) => {
+            (Step::Type, _) if self.signed.is_some_and(ShownJwt::is_of_other_kind) => {
                 let typ = self.found_type().unwrap_or_default();
                 Some(format!("{typ}, with events, at_hash or c_hash"))
             }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::claims::{NumericDate, RegisteredClaims, Text, TextList, VerifiedJwt};
+use crate::claims::{NumericDate, RegisteredClaims, ShownJwt, Text, TextList};
 use crate::signature::sha256;
 use crate::text::Escaped;
 use crate::time_text::Utc;
@@ -37,7 +37,7 @@ pub(super) struct ShownClaims {
 }
 
 impl ShownClaims {
-    pub(super) fn of(jwt: &VerifiedJwt) -> Self {
+    pub(super) fn of(jwt: &ShownJwt) -> Self {
         let (claims, payload) = jwt.registered();
         let text = |text: Option<&Text>| text.map(|text| shown(text.get(payload)));
         let texts = |list: Option<&TextList>| -> Vec<_> {

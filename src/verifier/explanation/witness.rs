@@ -1,7 +1,7 @@
 //! What the pipeline lets somebody see who is to explain its verdict.
 
 use super::super::trusted::TrustedIssuer;
-use crate::claims::VerifiedJwt;
+use crate::claims::{ShownJwt, VerifiedJwt};
 use crate::clock::Now;
 
 /// Who looks on while a token is judged, and changes nothing of it.
@@ -10,7 +10,7 @@ pub(in crate::verifier) trait Witness<'v> {
     fn trusts(&mut self, issuer: &'v TrustedIssuer);
 
     /// The signature is right.
-    fn sees_signed(&mut self, jwt: &VerifiedJwt);
+    fn sees_signed(&mut self, jwt: &VerifiedJwt<'_>);
 }
 
 /// All that was seen.
@@ -19,7 +19,7 @@ pub(super) struct Seen<'v> {
     pub(super) now: Now,
     pub(super) issuer: Option<&'v TrustedIssuer>,
     /// Only of a token whose signature is right.
-    pub(super) signed: Option<VerifiedJwt>,
+    pub(super) signed: Option<ShownJwt>,
 }
 
 impl Seen<'_> {
@@ -38,7 +38,7 @@ impl<'v> Witness<'v> for Seen<'v> {
         self.issuer = Some(issuer);
     }
 
-    fn sees_signed(&mut self, jwt: &VerifiedJwt) {
-        self.signed = Some(jwt.clone());
+    fn sees_signed(&mut self, jwt: &VerifiedJwt<'_>) {
+        self.signed = Some(jwt.shown());
     }
 }
