@@ -22,6 +22,8 @@ struct Success {
     at: Now,
     fresh_for: Duration,
     refresh_after: Duration,
+    /// What the clocks say then; a refresh is due as soon as one of them does.
+    refresh_from: Now,
 }
 
 /// Attempts since the last success, all of which failed.
@@ -80,10 +82,15 @@ impl History {
             .unwrap_or(rules.default_lifetime)
             .clamp(rules.min_lifetime, rules.max_lifetime);
         let jitter = rules.refresh_jitter * (2.0 * random.clamp(0.0, 1.0) - 1.0);
+        let refresh_after = fresh_for.mul_f64((rules.refresh_at + jitter).clamp(0.0, 1.0));
         self.success = Some(Success {
             at: now,
             fresh_for,
-            refresh_after: fresh_for.mul_f64((rules.refresh_at + jitter).clamp(0.0, 1.0)),
+            refresh_after,
+            refresh_from: Now {
+                wall: now.wall.checked_add(refresh_after).unwrap_or(now.wall),
+                monotonic: now.monotonic.saturating_add(refresh_after),
+            },
         });
         self.failures = None;
     }
@@ -153,6 +160,14 @@ impl History {
     /// What a request with a known key is to do.
     #[inline]
     pub(crate) fn decide(&self, rules: &KeyRefresh, now: Now) -> Decision {
+        match self.success {
+            Some(success) if !success.is_refresh_due(now) => Decision::Use,
+            _ => self.decide_by_age(rules, now),
+        }
+    }
+
+    /// The same, for whatever keys: slower, and mostly of those that are to be refreshed or are not there.
+    fn decide_by_age(&self, rules: &KeyRefresh, now: Now) -> Decision {
         let fetch_is_due = self
             .failures
             .is_none_or(|failures| age(failures.last, now) >= self.pause(rules, failures, now));
@@ -267,6 +282,15 @@ impl History {
             Some(age) if age < rules.stale_if_error => failures.back_off,
             _ => failures.back_off.min(rules.max_back_off),
         }
+    }
+}
+
+impl Success {
+    /// Whether its keys are as old as they are to be refreshed at. Every token asks, and comparing is quicker
+    /// than to tell how old they are.
+    #[inline]
+    fn is_refresh_due(&self, now: Now) -> bool {
+        now.wall >= self.refresh_from.wall || now.monotonic >= self.refresh_from.monotonic
     }
 }
 
@@ -435,6 +459,42 @@ mod tests {
         history.failed(&RULES, at(0.0), MIDDLE);
         check_unknown(&history, 9.9, UnknownKey::Unavailable);
         check_unknown(&history, 10.0, UnknownKey::Fetch);
+    }
+
+    #[test]
+    fn a_refresh_is_due_as_soon_as_one_clock_says_so() {
+        let mut history = History::default();
+        history.succeeded(&RULES, at(1_000.0), Some(Duration::from_secs(100)), MIDDLE);
+        for (wall, monotonic, expected) in [
+            (1_079.9, 1_079.9, Decision::Use),
+            (1_080.0, 1_079.9, Decision::UseAndRefresh),
+            (1_079.9, 1_080.0, Decision::UseAndRefresh),
+            (0.0, 1_079.9, Decision::Use),
+            (0.0, 1_080.0, Decision::UseAndRefresh),
+            (1_079.9, 0.0, Decision::Use),
+        ] {
+            let now = Now {
+                wall: at(wall).wall,
+                monotonic: at(monotonic).monotonic,
+            };
+            assert_eq!(history.decide(&RULES, now), expected, "{wall} {monotonic}");
+        }
+    }
+
+    /// Such as one that a test gives.
+    #[test]
+    fn the_last_moment_that_a_clock_can_tell_is_like_any_other() {
+        let mut last = UNIX_EPOCH;
+        for step in (0..64).rev().map(|bit| Duration::from_secs(1 << bit)) {
+            last = last.checked_add(step).unwrap_or(last);
+        }
+        let now = Now {
+            wall: last,
+            monotonic: Duration::MAX,
+        };
+        let mut history = History::default();
+        history.succeeded(&RULES, now, None, MIDDLE);
+        assert_eq!(history.decide(&RULES, now), Decision::Use);
     }
 
     #[test]
