@@ -16,12 +16,12 @@ use {
 
 /// The first moment at which the verifier that accepted a token refuses it, and that verifier's clock.
 #[derive(Clone)]
-#[cfg_attr(
-    not(any(feature = "remote", feature = "tower")),
-    expect(dead_code, reason = "without a runtime nobody waits for it")
-)]
 pub(crate) struct Expiry {
     pub(crate) refused_from: NumericDate,
+    #[cfg_attr(
+        not(any(feature = "remote", feature = "tower")),
+        expect(dead_code, reason = "without a runtime nobody waits for it")
+    )]
     pub(crate) clock: CarriedClock,
 }
 

@@ -12,6 +12,9 @@ use serde::de::{Deserialize, Deserializer, Visitor};
 pub(crate) struct NumericDate(i128);
 
 impl NumericDate {
+    /// Before all that can be told.
+    pub(super) const EARLIEST: Self = Self(i128::MIN);
+
     pub(super) fn from_seconds(seconds: impl Into<i128>) -> Self {
         Self(seconds.into().saturating_mul(NANOSECONDS))
     }
@@ -64,6 +67,13 @@ impl NumericDate {
         Self(
             self.0
                 .saturating_add(i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)),
+        )
+    }
+
+    pub(super) fn minus(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)),
         )
     }
 }

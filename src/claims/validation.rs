@@ -89,10 +89,8 @@ pub(crate) struct AcceptedJwt {
     pub(crate) payload: Box<str>,
     pub(crate) claims: RegisteredClaims,
     pub(crate) expires_at: NumericDate,
-    #[cfg_attr(
-        not(any(feature = "remote", feature = "tower")),
-        expect(dead_code, reason = "without a runtime nobody waits for it")
-    )]
+    /// The first moment at which its issuer's rules accept it.
+    acceptable_from: NumericDate,
     pub(crate) expiry: Expiry,
     /// How far clocks may differ, for what is decided by time later.
     pub(crate) leeway: Duration,
@@ -102,6 +100,15 @@ pub(crate) struct AcceptedJwt {
     #[cfg(feature = "remote")]
     pub(crate) last_found: LastFound,
     _made_here: (),
+}
+
+impl AcceptedJwt {
+    /// Whether the rules that accepted it do so at this moment, too: all they hold it to but time stays as it
+    /// was.
+    #[inline]
+    pub(crate) fn is_acceptable(&self, now: NumericDate) -> bool {
+        self.acceptable_from <= now && now < self.expiry.refused_from
+    }
 }
 
 impl Validation {
@@ -143,12 +150,14 @@ impl Validation {
         }
         let issuer = Arc::clone(&self.issuer);
         let expiry = self.expiry(claims, expires_at);
+        let acceptable_from = self.acceptable_from(claims);
         let jwt = AcceptedJwt {
             header,
             issuer,
             payload: payload.into_boxed_str(),
             claims: std::mem::take(claims),
             expires_at,
+            acceptable_from,
             expiry,
             leeway: self.leeway,
             key: Some(key),
@@ -159,19 +168,13 @@ impl Validation {
         Ok(VerifiedToken::new(jwt, now))
     }
 
-    /// Whether a token that these rules accepted before is acceptable at this moment, too: all they
-    /// hold it to but time stays as it was. The token notes it if so.
-    #[inline]
-    pub(crate) fn accept_again(&self, token: &VerifiedToken, now: SystemTime) -> bool {
-        let (jwt, now) = (token.proof(), NumericDate::from_system_time(now));
-        let accepted = self.check_times(&jwt.claims, jwt.expires_at, now).is_ok();
-        if accepted {
-            token.verified_again(now);
-        }
-        accepted
+    /// From when on [`check_times`](Self::check_times) accepts what it has accepted once.
+    fn acceptable_from(&self, claims: &RegisteredClaims) -> NumericDate {
+        let latest = claims.not_before.max(claims.issued_at);
+        latest.map_or(NumericDate::EARLIEST, |latest| latest.minus(self.leeway))
     }
 
-    /// From when on [`check_times`](Self::check_times) refuses what it has accepted once.
+    /// From when on it refuses that again.
     fn expiry(&self, claims: &RegisteredClaims, expires_at: NumericDate) -> Expiry {
         let expired_from = expires_at.plus(self.leeway);
         let too_old_from = self.max_token_age.zip(claims.issued_at);
@@ -238,7 +241,6 @@ impl Validation {
         }
     }
 
-    #[inline]
     fn check_times(
         &self,
         claims: &RegisteredClaims,
@@ -293,6 +295,7 @@ impl AcceptedJwt {
             payload,
             claims,
             expires_at,
+            acceptable_from: NumericDate::EARLIEST,
             expiry: Expiry {
                 refused_from: expires_at,
                 clock: CarriedClock::default(),
@@ -311,3 +314,53 @@ pub(crate) const DEFAULT_LEEWAY: Duration = Duration::from_secs(30);
 
 /// Longest leeway. More would not be for clocks that differ, but for tokens that should be refused.
 pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+#[cfg(feature = "testing")]
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn date() -> impl Strategy<Value = NumericDate> {
+        let usual = (-20.0..20.0).prop_map(NumericDate::from_float);
+        let far = any::<i64>().prop_map(NumericDate::from_seconds);
+        prop_oneof![4 => usual, 1 => far, 1 => any::<f64>().prop_map(NumericDate::from_float)]
+    }
+
+    fn span() -> impl Strategy<Value = Duration> {
+        (0..8_u64).prop_map(Duration::from_secs)
+    }
+
+    proptest! {
+        /// What a token carries along says of every moment what the rules say.
+        #[test]
+        fn a_token_is_acceptable_when_its_rules_accept_it(
+            [expires_at, now] in [date(), date()],
+            not_before in proptest::option::of(date()),
+            issued_at in proptest::option::of(date()),
+            leeway in span(),
+            max_age in proptest::option::of(span()),
+        ) {
+            let rules = Validation {
+                issuer: "issuer".into(),
+                audience: Audience::any_of(["audience"]),
+                leeway,
+                token_type: TokenType::Usual,
+                required_claims: Vec::new(),
+                max_token_age: max_age.filter(|_| issued_at.is_some()),
+                clock: CarriedClock::default(),
+            };
+            let claims = RegisteredClaims { not_before, issued_at, ..Default::default() };
+            let mut jwt = AcceptedJwt::asserted("{}".into()).unwrap();
+            jwt.acceptable_from = rules.acceptable_from(&claims);
+            jwt.expiry = rules.expiry(&claims, expires_at);
+            let moments = [now, jwt.acceptable_from, jwt.expiry.refused_from];
+            let tick = Duration::from_nanos(1);
+            for now in moments.into_iter().flat_map(|now| [now.minus(tick), now, now.plus(tick)]) {
+                let accepted = rules.check_times(&claims, expires_at, now).is_ok();
+                prop_assert_eq!(jwt.is_acceptable(now), accepted, "{:?}", now);
+            }
+        }
+    }
+}

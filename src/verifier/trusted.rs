@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::status::{IssuerStatus, KeyState};
 use super::{Stop, Waited};
 use crate::algorithm::Algorithm;
-use crate::claims::{TrustedNames, UnverifiedIssuer, UnverifiedJwt, Validation, VerifiedJwt};
+use crate::claims::{
+    NumericDate, TrustedNames, UnverifiedIssuer, UnverifiedJwt, Validation, VerifiedJwt,
+};
 use crate::clock::Now;
 use crate::error::VerifyError;
 use crate::key_set::KeySet;
@@ -128,7 +130,12 @@ impl TrustedIssuer {
                 keys.still_serves(key, &jwt.header, &jwt.last_found, now)
             }
         };
-        key_serves && self.validation.accept_again(token, now.wall)
+        let now = NumericDate::from_system_time(now.wall);
+        let accepted = key_serves && jwt.is_acceptable(now);
+        if accepted {
+            token.verified_again(now);
+        }
+        accepted
     }
 
     #[cfg(feature = "remote")]
