@@ -225,34 +225,39 @@ fn threads(rounds: usize, goals: &mut Goals) {
         ),
         ("repeated, one hot token", &|_| verify(&hot, 0), None),
     ];
+    let calls = |threads: usize, work: Work<'_>| {
+        let (calls, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (calls, stop) = (&calls, &stop);
+                scope.spawn(move || {
+                    let first = thread * 500;
+                    for n in first.. {
+                        work(n);
+                        if n % 16 == 0 && stop.load(Ordering::Relaxed) {
+                            calls.fetch_add(n - first, Ordering::Relaxed);
+                            break;
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(8 * ROUND);
+            stop.store(true, Ordering::Relaxed);
+        });
+        calls.into_inner() as f64
+    };
+    let mut ratios = rows.map(|_| Vec::new());
+    for _ in 0..rounds {
+        for ((_, work, _), column) in rows.iter().zip(&mut ratios) {
+            column.push(calls(2, *work) / calls(1, *work));
+        }
+    }
     println!("\n**Two threads against one**, RS256: calls in all\n");
     println!("| | ratio | middle half | goal |\n|---|---|---|---|");
-    for (name, work, least) in rows {
-        let calls = |threads: usize| {
-            let (calls, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-            std::thread::scope(|scope| {
-                for thread in 0..threads {
-                    let (calls, stop) = (&calls, &stop);
-                    scope.spawn(move || {
-                        let first = thread * 500;
-                        for n in first.. {
-                            work(n);
-                            if n % 16 == 0 && stop.load(Ordering::Relaxed) {
-                                calls.fetch_add(n - first, Ordering::Relaxed);
-                                break;
-                            }
-                        }
-                    });
-                }
-                std::thread::sleep(8 * ROUND);
-                stop.store(true, Ordering::Relaxed);
-            });
-            calls.into_inner() as f64
-        };
-        let mut ratios: Vec<_> = (0..rounds).map(|_| calls(2) / calls(1)).collect();
-        let [low, median, high] = quartiles(&mut ratios);
+    for ((name, _, least), column) in rows.iter().zip(&mut ratios) {
+        let [low, median, high] = quartiles(column);
         let goal = least
-            .map(|least| goals.at_least(name, median, least))
+            .map(|least| goals.at_least(&format!("two threads, {name}"), median, least))
             .unwrap_or_default();
         println!("| {name} | {median:.2} | {low:.2} to {high:.2} | {goal} |");
     }
