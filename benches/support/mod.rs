@@ -38,7 +38,7 @@ impl Scene {
         Self { runtime, issuer }
     }
 
-    /// The token of FIELD.md's size: 826 bytes with an RSA-2048 signature.
+    /// A usual access token: some 820 bytes with an RSA-2048 signature.
     pub(crate) fn token(&self) -> TokenBuilder {
         self.issuer
             .token()

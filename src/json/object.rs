@@ -33,7 +33,7 @@ pub(crate) struct Member<'a> {
 pub(crate) enum Scanned<'a> {
     /// A string without escapes: where in the object's text it stands between its quotes.
     Text(Range<usize>),
-    /// A whole number that does not begin with 0.
+    /// A positive whole number of at most 19 digits.
     Whole(u64),
     /// Any other value. JSON with no space around it.
     Json(&'a str),

@@ -24,11 +24,11 @@ use crate::token::VerifiedToken;
 ///
 /// The default takes 8 MiB, which is some 2,800 usual tokens. A token is remembered when it is verified for
 /// the second time, so the third is the first that costs no signature check. When there is no more room, the
-/// ones used last stay. For a while there may be some hundred more than fit. A token goes only for want of room:
+/// ones used last stay. For a while there may be hundreds more than fit. A token goes only for want of room:
 /// an expired one stays until then, and is refused.
 ///
 /// From 4 MiB on a cache is in two parts, from 8 MiB on in four, each with its share of the room: processors that note
-/// their hits in one place slow each other down. Parts do not fill up alike, so the first tokens go at some nine
+/// their hits in one place slow each other down. Parts do not fill up alike, so the first tokens may go at nine
 /// tenths of what fits.
 ///
 /// With the feature `metrics`, `portcullis_token_cache_hits_total`, `portcullis_token_cache_misses_total` and
@@ -85,8 +85,8 @@ impl Default for TokenCache {
 /// See the module.
 ///
 /// A token is kept when it is verified for the second time: keeping costs more than all else that is done
-/// beside the signature check, and is of no use for a token that comes once. The time in between a
-/// token that many requests bring at once is verified by each of them, on as many processors as there are.
+/// beside the signature check, and is of no use for a token that comes once. Until then a token that many
+/// requests bring at once is verified by each of them, on as many processors as there are.
 pub(super) struct VerifiedTokens(Option<Tokens>);
 
 struct Tokens {
