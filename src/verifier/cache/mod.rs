@@ -1,0 +1,249 @@
+//! Tokens that this verifier has verified, so that the next request with the same one costs no
+//! signature check.
+//!
+//! Nothing is in here that was not verified, and no refusal. What is found is held against now: the
+//! cache saves the work whose outcome cannot change, and decides nothing.
+//!
+//! moka decides which tokens are kept, [`Recent`] finds those that are used again and again, and [`Seen`]
+//! knows which are worth keeping.
+
+mod recent;
+mod seen;
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use equivalent::Equivalent;
+use foldhash::fast::RandomState;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use super::account::Account;
+use super::explanation::Witness as _;
+use super::trusted::{TrustedIssuer, TrustedIssuers};
+use crate::clock::Now;
+use crate::jws::MAX_TOKEN_BYTES;
+use crate::token::VerifiedToken;
+use recent::Recent;
+use seen::Seen;
+
+/// How a verifier remembers tokens that it has verified, so that the next request with the same one costs
+/// no signature check.
+///
+/// The default takes 8 MiB, which is some 2,800 usual tokens. A token is remembered when it is verified for
+/// the second time, so the third is the first that costs no signature check. When there is no more room, the
+/// ones used last stay, to the second. For a while there may be hundreds more than fit. A token goes only for
+/// want of room: an expired one stays until then, and is refused.
+///
+/// With the feature `metrics`, `portcullis_token_cache_hits_total`, `portcullis_token_cache_misses_total` and
+/// `portcullis_token_cache_evictions_total` tell whether more would help.
+///
+/// # Security
+///
+/// A remembered token is accepted when verifying it anew would: the same bytes, by the same
+/// verifier, under a key that still serves, with `exp`, `nbf`, `iat` and
+/// [`Issuer::max_token_age`](crate::Issuer::max_token_age) held against the time of now. A refusal is never
+/// remembered. With a cache or without, nobody asks the issuer whether it has revoked a token since.
+///
+/// # Example
+///
+/// ```no_run
+/// use portcullis::{Audience, Issuer, TokenCache, Verifier};
+///
+/// # fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// let verifier = Verifier::builder()
+///     .issuer(Issuer::discover("https://id.example.com", Audience::of("https://api.example.com")))
+///     .cache(TokenCache::bytes(64 * 1024 * 1024)) // some 24,000 tokens
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TokenCache {
+    max_bytes: u64,
+}
+
+impl TokenCache {
+    /// A cache that takes about so many bytes of memory; with 0 there is none. A token counts as twice its
+    /// length and 1 KiB, and one that counts as more than all is not remembered. One of thousands of audiences
+    /// or scopes takes some four times that, and what handlers and policies parse of a token is kept with it
+    /// and not counted.
+    #[must_use]
+    pub const fn bytes(max_bytes: u64) -> Self {
+        Self { max_bytes }
+    }
+
+    /// Remembers nothing: each request costs a signature check.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self::bytes(0)
+    }
+}
+
+/// Some 2,800 tokens of 826 bytes: the clients of a usual service, in a small part of its memory.
+impl Default for TokenCache {
+    fn default() -> Self {
+        Self::bytes(8 * 1024 * 1024)
+    }
+}
+
+/// See the module.
+///
+/// A token is kept when it is verified for the second time: keeping costs more than all else that is done
+/// beside the signature check, and is of no use for a token that comes once. Until then a token that many
+/// requests bring at once is verified by each of them, on as many processors as there are.
+pub(super) struct VerifiedTokens(Option<Tokens>);
+
+struct Tokens {
+    kept: Cache<Kept, Arc<Entry>, RandomState>,
+    recent: Arc<Recent>,
+    seen: Seen,
+}
+
+struct Entry {
+    /// The token's exact bytes, all of them.
+    text: Box<[u8]>,
+    token: VerifiedToken,
+    /// The place of its issuer.
+    issuer: usize,
+    /// The second of monotonic time in which moka was last told of a use.
+    noted: AtomicU64,
+}
+
+impl Entry {
+    fn is_noted_in(&self, second: u64) -> bool {
+        self.noted.load(Ordering::Relaxed) == second
+    }
+
+    fn note(&self, second: u64) {
+        self.noted.store(second, Ordering::Relaxed);
+    }
+}
+
+/// An entry by the text of its token.
+struct Kept(Arc<Entry>);
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.text == other.0.text
+    }
+}
+
+impl Eq for Kept {}
+
+/// The same to look one up with, without a copy.
+struct Received<'a>(&'a [u8]);
+
+impl Equivalent<Kept> for Received<'_> {
+    fn equivalent(&self, Kept(entry): &Kept) -> bool {
+        *self.0 == *entry.text
+    }
+}
+
+/// Only the end of a token is hashed, where its signature is: tokens that were verified differ there,
+/// and nobody can make one that is verified and ends like another. Hashing all of a token would
+/// take longer and tell no more. Comparing is done on all of it.
+fn hash_end<H: Hasher>(token: &[u8], state: &mut H) {
+    let end = token.last_chunk::<HASHED_BYTES>();
+    state.write(end.map_or(token, <[u8; HASHED_BYTES]>::as_slice));
+}
+
+impl Hash for Kept {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_end(&self.0.text, state);
+    }
+}
+
+impl Hash for Received<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_end(self.0, state);
+    }
+}
+
+impl VerifiedTokens {
+    pub(super) fn new(TokenCache { max_bytes }: TokenCache) -> Self {
+        let tokens = || {
+            let places = max_bytes / PARSED_BYTES;
+            let recent = Arc::new(Recent::new(places));
+            let going = Arc::clone(&recent);
+            let kept = Cache::builder()
+                .max_capacity(max_bytes)
+                // What was popular yesterday has expired.
+                .eviction_policy(EvictionPolicy::lru())
+                .weigher(|Kept(entry), _| weight(&entry.text))
+                .eviction_listener(move |_, entry, cause| {
+                    going.remove(&entry);
+                    #[cfg(feature = "metrics")]
+                    crate::metrics::token_evicted(cause);
+                    let _ = cause;
+                });
+            Tokens {
+                kept: kept.build_with_hasher(RandomState::default()),
+                recent,
+                seen: Seen::new(places),
+            }
+        };
+        Self((max_bytes > 0).then(tokens))
+    }
+
+    /// What was verified before and would be now.
+    #[inline]
+    pub(super) fn get<'v>(
+        &self,
+        token: &[u8],
+        issuers: &'v TrustedIssuers,
+        now: Now,
+        account: &mut Account<'v>,
+    ) -> Option<VerifiedToken> {
+        let Tokens { kept, recent, .. } = self.0.as_ref()?;
+        if token.len() > MAX_TOKEN_BYTES {
+            return None; // never verified, and not worth a look
+        }
+        let mut accept = |entry: &Entry| {
+            let issuer = issuers.at(entry.issuer)?;
+            if !issuer.accept_again(&entry.token, now) {
+                return None;
+            }
+            account.trusts(issuer);
+            Some(entry.token.clone())
+        };
+        let second = now.monotonic.as_secs();
+        let hit = recent.look(token, second, &mut accept).unwrap_or_else(|| {
+            let entry = kept.get(&Received(token))?;
+            recent.put(&entry, second);
+            accept(&entry)
+        });
+        account.looked_up(hit.is_some());
+        hit
+    }
+
+    pub(super) fn insert(&self, token: &[u8], verified: &VerifiedToken, issuer: &TrustedIssuer) {
+        if let Some(Tokens { kept, seen, .. }) = &self.0
+            && seen.again(token)
+        {
+            let entry = Arc::new(Entry {
+                text: token.into(),
+                token: verified.clone(),
+                issuer: issuer.place,
+                noted: AtomicU64::default(),
+            });
+            kept.insert(Kept(Arc::clone(&entry)), entry);
+        }
+    }
+}
+
+/// The bytes of an entry: the token, its payload, which is smaller, and what is parsed of it.
+fn weight(token: &[u8]) -> u32 {
+    let bytes = u64::try_from(token.len()).unwrap_or(u64::MAX);
+    let bytes = bytes.saturating_mul(2).saturating_add(PARSED_BYTES);
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// Bytes of a token's end that are hashed: 192 bits of its signature.
+const HASHED_BYTES: usize = 32;
+
+/// About what a token takes beside its text: claims, header, and the entry itself.
+const PARSED_BYTES: u64 = 1_024;
+
+/// Places for tokens that were verified once, and for those that are used: half a megabyte each at most.
+const MAX_PLACES: usize = 65_536;
