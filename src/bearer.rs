@@ -99,21 +99,19 @@ impl<'a> PresentedToken<'a> {
     }
 
     fn from_credentials(credentials: &'a [u8]) -> Result<Self, BearerError> {
-        let space = credentials
-            .iter()
-            .position(|&byte| byte == b' ')
-            .unwrap_or(credentials.len());
-        let (scheme, rest) = credentials
-            .split_at_checked(space)
-            .ok_or(BearerError::Malformed)?;
-        if !scheme.eq_ignore_ascii_case(b"bearer") {
-            return Err(if is_token(scheme) {
+        let bearer = credentials
+            .split_at_checked(SCHEME.len())
+            .filter(|(scheme, rest)| {
+                scheme.eq_ignore_ascii_case(SCHEME) && rest.first().is_none_or(|&byte| byte == b' ')
+            });
+        let Some((_, mut token)) = bearer else {
+            let mut words = credentials.split(|&byte| byte == b' ');
+            return Err(if words.next().is_some_and(is_token) {
                 BearerError::OtherScheme
             } else {
                 BearerError::Malformed
             });
-        }
-        let mut token = rest;
+        };
         while let [b' ', tail @ ..] = token {
             token = tail;
         }
@@ -182,6 +180,9 @@ impl BearerError {
         }
     }
 }
+
+/// Its case does not matter.
+const SCHEME: &[u8] = b"bearer";
 
 /// A `token` of [RFC 9110 §5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2).
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
