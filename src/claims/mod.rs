@@ -96,6 +96,11 @@ pub(crate) struct UnverifiedIssuer<'a>(&'a str);
 pub(crate) type TrustedNames<T> = HashMap<Arc<str>, T, foldhash::fast::RandomState>;
 
 impl UnverifiedIssuer<'_> {
+    /// Whether it is this one, byte for byte.
+    pub(crate) fn is(&self, trusted: &str) -> bool {
+        self.0 == trusted
+    }
+
     /// The entry whose key is this issuer, byte for byte.
     pub(crate) fn look_up<'t, T>(&self, trusted: &'t TrustedNames<T>) -> Option<&'t T> {
         trusted.get(self.0)

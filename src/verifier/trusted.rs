@@ -54,10 +54,11 @@ impl TrustedIssuers {
         &self,
         issuer: &UnverifiedIssuer<'_>,
     ) -> Result<&TrustedIssuer, VerifyError> {
-        issuer
-            .look_up(&self.by_name)
-            .map(AsRef::as_ref)
-            .ok_or(VerifyError::UntrustedIssuer)
+        let found = match &*self.in_order {
+            [only] => issuer.is(only.name()).then_some(only),
+            _ => issuer.look_up(&self.by_name),
+        };
+        found.map(AsRef::as_ref).ok_or(VerifyError::UntrustedIssuer)
     }
 
     /// The issuer at this place.
