@@ -147,6 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn most_of_many_have_a_place() {
+        let recent = Recent::new(1_000);
+        let texts: Vec<_> = (0..100).map(|n| format!("{n:032}")).collect();
+        texts
+            .iter()
+            .for_each(|text| recent.put(&entry(text), SECOND));
+        let found = texts.iter().filter(|text| knows(&recent, text, SECOND));
+        assert!(found.count() > 80);
+    }
+
+    #[test]
     fn places_are_for_as_many_tokens_as_may_fit() {
         for (tokens, places) in [
             (0, 1),
