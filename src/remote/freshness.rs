@@ -168,10 +168,13 @@ impl History {
 
     /// The same, for whatever keys: slower, and mostly of those that are to be refreshed or are not there.
     fn decide_by_age(&self, rules: &KeyRefresh, now: Now) -> Decision {
-        let fetch_is_due = self
+        let age_of_keys = self.age(now);
+        let failed = self
             .failures
-            .is_none_or(|failures| age(failures.last, now) >= self.pause(rules, failures, now));
-        let Some(success) = self.success else {
+            .map(|failures| (failures, age(failures.last, now)));
+        let fetch_is_due =
+            failed.is_none_or(|(failures, since)| since >= failures.pause(rules, age_of_keys));
+        let (Some(success), Some(age)) = (self.success, age_of_keys) else {
             return if fetch_is_due {
                 Decision::Wait
             } else {
@@ -180,10 +183,8 @@ impl History {
         };
         let serve_alone = rules.stale_while_revalidate;
         // The fetch after a failed one has been due no longer than keys serve alone.
-        let in_known_outage = self.failures.is_some_and(|failures| {
-            age(failures.last, now) < failures.back_off.saturating_add(serve_alone)
-        });
-        let age = age(success.at, now);
+        let in_known_outage = failed
+            .is_some_and(|(failures, since)| since < failures.back_off.saturating_add(serve_alone));
         match (age, fetch_is_due) {
             (age, _) if age < success.refresh_after => Decision::Use,
             (age, true) if age < success.fresh_for.saturating_add(serve_alone) => {
@@ -270,17 +271,19 @@ impl History {
     /// How long until a scheduled fetch is due after failures.
     pub(crate) fn retry_after(&self, rules: &KeyRefresh, now: Now) -> Option<Duration> {
         self.failures.map(|failures| {
-            let pause = self.pause(rules, failures, now);
+            let pause = failures.pause(rules, self.age(now));
             pause.saturating_sub(age(failures.last, now))
         })
     }
+}
 
-    /// The pause after the last failure: one that grew long while keys were usable must not keep
-    /// their successors away once they are not.
-    fn pause(&self, rules: &KeyRefresh, failures: Failures, now: Now) -> Duration {
-        match self.age(now) {
-            Some(age) if age < rules.stale_if_error => failures.back_off,
-            _ => failures.back_off.min(rules.max_back_off),
+impl Failures {
+    /// The pause after the last one: one that grew long while keys were usable must not keep their
+    /// successors away once they are not.
+    fn pause(&self, rules: &KeyRefresh, age_of_keys: Option<Duration>) -> Duration {
+        match age_of_keys {
+            Some(age) if age < rules.stale_if_error => self.back_off,
+            _ => self.back_off.min(rules.max_back_off),
         }
     }
 }

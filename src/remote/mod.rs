@@ -166,9 +166,9 @@ impl RemoteKeySet {
     }
 
     /// Starts the background fetch that is due for these keys, if one is.
-    pub(crate) fn refresh_if_due(&self, snapshot: &Snapshot) {
-        if snapshot.refresh_is_due {
-            self.request_refresh(Reason::Schedule);
+    pub(crate) fn refresh_if_due(&self, snapshot: &Snapshot, now: Now) {
+        if snapshot.refresh_is_due && !refresh::is_in_air(&self.0, now) {
+            drop(refresh::join(&self.0, Reason::Schedule));
         }
     }
 
@@ -206,7 +206,7 @@ impl RemoteKeySet {
         };
         let serves = snapshot.state.has_candidate(header, key, last_found);
         if serves {
-            self.refresh_if_due(&snapshot);
+            self.refresh_if_due(&snapshot, now);
         }
         serves
     }

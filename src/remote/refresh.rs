@@ -396,8 +396,9 @@ mod tests {
     /// What a request does whose key is there.
     #[track_caller]
     fn request(keys: &RemoteKeySet) {
-        match keys.current(keys.0.config.clock.now(), None) {
-            Ok(snapshot) => keys.refresh_if_due(&snapshot),
+        let now = keys.0.config.clock.now();
+        match keys.current(now, None) {
+            Ok(snapshot) => keys.refresh_if_due(&snapshot, now),
             Err(NoKeys::Wait) => keys.request_refresh(Reason::Schedule),
             Err(NoKeys::Join(_)) => panic!("a request waits for a thread that hangs"),
             Err(NoKeys::Refuse(_)) => {}

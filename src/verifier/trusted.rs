@@ -200,7 +200,7 @@ fn verify_remote<'v, 'a>(
     if let (Err(error @ VerifyError::InvalidSignature), false) = (&verified, names_a_key) {
         return Err(missed(keys, &snapshot, error.clone(), now, waited));
     }
-    keys.refresh_if_due(&snapshot);
+    keys.refresh_if_due(&snapshot, now);
     if let Err(VerifyError::InvalidSignature) = &verified {
         keys.doubt(&snapshot, now);
     }
