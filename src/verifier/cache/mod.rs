@@ -95,14 +95,13 @@ impl Default for TokenCache {
 pub(super) struct VerifiedTokens(Option<Tokens>);
 
 struct Tokens {
-    kept: Cache<Kept, Arc<Entry>, RandomState>,
+    kept: Cache<Text, Arc<Entry>, RandomState>,
     recent: Arc<Recent>,
     seen: Seen,
 }
 
 struct Entry {
-    /// The token's exact bytes, all of them.
-    text: Box<[u8]>,
+    text: Text,
     token: VerifiedToken,
     /// The place of its issuer.
     issuer: usize,
@@ -120,23 +119,19 @@ impl Entry {
     }
 }
 
-/// An entry by the text of its token.
-struct Kept(Arc<Entry>);
-
-impl PartialEq for Kept {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text
-    }
-}
-
-impl Eq for Kept {}
+/// A token's exact bytes, all of them.
+///
+/// An entry is not its own key in moka: where a client begins with many requests at once it is replaced, and
+/// moka stays with the key of the first.
+#[derive(Clone, Eq, PartialEq)]
+struct Text(Arc<[u8]>);
 
 /// The same to look one up with, without a copy.
 struct Received<'a>(&'a [u8]);
 
-impl Equivalent<Kept> for Received<'_> {
-    fn equivalent(&self, Kept(entry): &Kept) -> bool {
-        *self.0 == *entry.text
+impl Equivalent<Text> for Received<'_> {
+    fn equivalent(&self, Text(text): &Text) -> bool {
+        *self.0 == **text
     }
 }
 
@@ -148,9 +143,9 @@ fn hash_end<H: Hasher>(token: &[u8], state: &mut H) {
     state.write(end.map_or(token, <[u8; HASHED_BYTES]>::as_slice));
 }
 
-impl Hash for Kept {
+impl Hash for Text {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        hash_end(&self.0.text, state);
+        hash_end(&self.0, state);
     }
 }
 
@@ -170,7 +165,7 @@ impl VerifiedTokens {
                 .max_capacity(max_bytes)
                 // What was popular yesterday has expired.
                 .eviction_policy(EvictionPolicy::lru())
-                .weigher(|Kept(entry), _| weight(&entry.text))
+                .weigher(|Text(text), _| weight(text))
                 .eviction_listener(move |_, entry, cause| {
                     going.remove(&entry);
                     #[cfg(feature = "metrics")]
@@ -222,12 +217,12 @@ impl VerifiedTokens {
             && seen.again(token)
         {
             let entry = Arc::new(Entry {
-                text: token.into(),
+                text: Text(token.into()),
                 token: verified.clone(),
                 issuer: issuer.place,
                 noted: AtomicU64::default(),
             });
-            kept.insert(Kept(Arc::clone(&entry)), entry);
+            kept.insert(entry.text.clone(), entry);
         }
     }
 }
@@ -247,3 +242,37 @@ const PARSED_BYTES: u64 = 1_024;
 
 /// Places for tokens that were verified once, and for those that are used: half a megabyte each at most.
 const MAX_PLACES: usize = 65_536;
+
+#[cfg(feature = "testing")]
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claims::{AcceptedJwt, NumericDate};
+
+    pub(super) fn entry(text: &str) -> Arc<Entry> {
+        let jwt = AcceptedJwt::asserted("{}".into()).unwrap();
+        Arc::new(Entry {
+            text: Text(text.as_bytes().into()),
+            token: VerifiedToken::new(jwt, NumericDate::from_system_time(std::time::UNIX_EPOCH)),
+            issuer: 0,
+            noted: AtomicU64::default(),
+        })
+    }
+
+    /// moka lets go of it a while later.
+    #[test]
+    fn an_entry_that_is_replaced_goes() {
+        let VerifiedTokens(Some(tokens)) = VerifiedTokens::new(TokenCache::default()) else {
+            panic!("there is a cache");
+        };
+        let keep = |entry: Arc<Entry>| tokens.kept.insert(entry.text.clone(), entry);
+        let first = entry("a");
+        keep(Arc::clone(&first));
+        let gone = (0..100_000).any(|_| {
+            keep(entry("a"));
+            tokens.kept.run_pending_tasks();
+            Arc::strong_count(&first) == 1
+        });
+        assert!(gone);
+    }
+}

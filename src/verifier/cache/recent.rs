@@ -41,7 +41,7 @@ impl Recent {
     ) -> Option<T> {
         let there = self.place(token)?.load();
         let entry = there.as_ref()?;
-        (entry.is_noted_in(second) && *entry.text == *token).then(|| look(entry))
+        (entry.is_noted_in(second) && *entry.text.0 == *token).then(|| look(entry))
     }
 
     /// What moka has found, and so has noted in this second.
@@ -49,7 +49,7 @@ impl Recent {
     /// Of two tokens for one place the first stays as long as it is used: moka finds the other.
     pub(super) fn put(&self, entry: &Arc<Entry>, second: u64) {
         entry.note(second);
-        let Some(place) = self.place(&entry.text) else {
+        let Some(place) = self.place(&entry.text.0) else {
             return;
         };
         let in_use = |there: &Arc<Entry>| {
@@ -63,7 +63,7 @@ impl Recent {
     /// What moka keeps no more. One that is put here at the same time goes when its place is wanted, and is not
     /// found after its second.
     pub(super) fn remove(&self, entry: &Arc<Entry>) {
-        if let Some(place) = self.place(&entry.text) {
+        if let Some(place) = self.place(&entry.text.0) {
             place.compare_and_swap(Arc::as_ptr(entry), None);
         }
     }
@@ -78,27 +78,14 @@ impl Recent {
 #[cfg(feature = "testing")]
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicU64;
-
+    use super::super::tests::entry;
     use super::*;
-    use crate::claims::{AcceptedJwt, NumericDate};
-    use crate::token::VerifiedToken;
 
     const SECOND: u64 = 700_000;
 
-    fn entry(text: &str) -> Arc<Entry> {
-        let jwt = AcceptedJwt::asserted("{}".into()).unwrap();
-        Arc::new(Entry {
-            text: text.as_bytes().into(),
-            token: VerifiedToken::new(jwt, NumericDate::from_system_time(std::time::UNIX_EPOCH)),
-            issuer: 0,
-            noted: AtomicU64::default(),
-        })
-    }
-
     fn knows(recent: &Recent, text: &str, second: u64) -> bool {
         let found = recent.look(text.as_bytes(), second, |entry| {
-            assert_eq!(*entry.text, *text.as_bytes());
+            assert_eq!(*entry.text.0, *text.as_bytes());
         });
         found.is_some()
     }
