@@ -1,7 +1,7 @@
 //! The only reader of wall and monotonic time.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 /// One reading of both clocks of a machine.
@@ -67,6 +67,25 @@ impl Clock for SystemClock {
         Now {
             wall: SystemTime::now(),
             monotonic,
+        }
+    }
+}
+
+/// The clock of a verifier, which each of its tokens carries along. The system's is nobody's to share, so that
+/// a token counts itself nowhere for it.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum SharedClock {
+    #[default]
+    System,
+    Other(Arc<dyn Clock>),
+}
+
+impl SharedClock {
+    #[inline]
+    pub(crate) fn now(&self) -> Now {
+        match self {
+            Self::System => SystemClock.now(),
+            Self::Other(clock) => clock.now(),
         }
     }
 }

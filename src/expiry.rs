@@ -1,9 +1,7 @@
 //! The end of a token's life, for whoever keeps a connection open that began with it.
 
-use std::sync::Arc;
-
 use crate::claims::NumericDate;
-use crate::clock::Clock;
+use crate::clock::SharedClock;
 #[cfg(any(feature = "remote", feature = "tower"))]
 use {
     crate::token::VerifiedToken,
@@ -22,22 +20,7 @@ pub(crate) struct Expiry {
         not(any(feature = "remote", feature = "tower")),
         expect(dead_code, reason = "without a runtime nobody waits for it")
     )]
-    pub(crate) clock: CarriedClock,
-}
-
-/// A clock that a token carries along. Only who waits for its end reads it.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    not(any(feature = "remote", feature = "tower")),
-    expect(dead_code, reason = "without a runtime nobody waits for it")
-)]
-pub(crate) struct CarriedClock(pub(crate) Arc<dyn Clock>);
-
-#[cfg(feature = "testing")]
-impl Default for CarriedClock {
-    fn default() -> Self {
-        Self(Arc::new(crate::clock::SystemClock))
-    }
+    pub(crate) clock: SharedClock,
 }
 
 #[cfg(any(feature = "remote", feature = "tower"))]
@@ -116,7 +99,7 @@ impl Expired {
     }
 
     fn remaining(&self) -> Option<Duration> {
-        let now = NumericDate::from_system_time(self.expiry.clock.0.now().wall);
+        let now = NumericDate::from_system_time(self.expiry.clock.now().wall);
         self.expiry.refused_from.since(now)
     }
 }

@@ -7,9 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::IgnoredAny;
 
+use super::value::{Text, Value};
 use super::{Audience, NumericDate, RegisteredClaims, VerifiedJwt};
+use crate::clock::SharedClock;
 use crate::error::{Malformation, VerifyError};
-use crate::expiry::{CarriedClock, Expiry};
+use crate::expiry::Expiry;
 use crate::jwk::VerificationKey;
 use crate::jws::{Header, Signed};
 #[cfg(feature = "remote")]
@@ -78,14 +80,14 @@ pub(crate) struct Validation {
     pub(crate) required_claims: Vec<Arc<str>>,
     pub(crate) max_token_age: Option<Duration>,
     /// For the tokens to carry along.
-    pub(crate) clock: CarriedClock,
+    pub(crate) clock: SharedClock,
 }
 
 /// A token that passed every check. Only [`Validation::validate`] makes one, and only from one is a
 /// [`VerifiedToken`] made: the proof is the data.
 pub(crate) struct AcceptedJwt {
     pub(crate) header: Header,
-    pub(crate) issuer: Arc<str>,
+    pub(crate) issuer: Text,
     pub(crate) payload: Box<str>,
     pub(crate) claims: RegisteredClaims,
     pub(crate) expires_at: NumericDate,
@@ -132,10 +134,10 @@ impl Validation {
             return Err(VerifyError::WrongType);
         }
         // The issuer was looked up before the signature was checked; here it is compared as signed.
-        match &claims.issuer {
-            Some(super::Value::Text(issuer)) if issuer.get(&payload) == &*self.issuer => {}
+        let issuer = match claims.issuer.take() {
+            Some(Value::Text(issuer)) if issuer.get(&payload) == &*self.issuer => issuer,
             _ => return Err(VerifyError::UntrustedIssuer),
-        }
+        };
         let claims = claims.typed()?;
         let expires_at = claims
             .expires_at
@@ -148,7 +150,6 @@ impl Validation {
         if confirmation {
             return Err(VerifyError::BindingRequired);
         }
-        let issuer = Arc::clone(&self.issuer);
         let expiry = self.expiry(claims, expires_at);
         let acceptable_from = self.acceptable_from(claims);
         let jwt = AcceptedJwt {
@@ -280,9 +281,9 @@ impl AcceptedJwt {
     pub(crate) fn asserted(payload: Box<str>) -> Result<Self, VerifyError> {
         let mut claims = super::Claims::default();
         claims.read(&payload)?;
-        let issuer = match &claims.issuer {
-            Some(super::Value::Text(issuer)) => Arc::from(issuer.get(&payload)),
-            _ => Arc::from(""),
+        let issuer = match claims.issuer.take() {
+            Some(Value::Text(issuer)) => issuer,
+            _ => Text::Owned("".into()),
         };
         let claims = std::mem::take(claims.typed()?);
         let expires_at = claims
@@ -298,7 +299,7 @@ impl AcceptedJwt {
             acceptable_from: NumericDate::EARLIEST,
             expiry: Expiry {
                 refused_from: expires_at,
-                clock: CarriedClock::default(),
+                clock: SharedClock::default(),
             },
             leeway: DEFAULT_LEEWAY,
             key: None,
@@ -349,7 +350,7 @@ mod tests {
                 token_type: TokenType::Usual,
                 required_claims: Vec::new(),
                 max_token_age: max_age.filter(|_| issued_at.is_some()),
-                clock: CarriedClock::default(),
+                clock: SharedClock::default(),
             };
             let claims = RegisteredClaims { not_before, issued_at, ..Default::default() };
             let mut jwt = AcceptedJwt::asserted("{}".into()).unwrap();

@@ -341,7 +341,7 @@ mod tests {
                 error: Some(&VerifyError::TooLarge),
                 remembered: Some(false),
                 passage: Passage::Verified,
-                clock: &crate::clock::SystemClock,
+                clock: &crate::clock::SharedClock::System,
                 started: Some(Duration::ZERO),
             });
             #[cfg(feature = "tower")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use metrics::{IntoF64, Key, Label, Recorder, SharedString, with_recorder};
 
 use super::{DURATION, METADATA, OK, VERIFICATIONS, guarded, increment, key};
-use crate::clock::Clock;
+use crate::clock::SharedClock;
 use crate::error::VerifyError;
 
 /// One call of a verifier, as it ended.
@@ -17,7 +17,7 @@ pub(crate) struct Verification<'a> {
     /// Whether it was among the tokens that are remembered, where there are any.
     pub(crate) remembered: Option<bool>,
     pub(crate) passage: Passage,
-    pub(crate) clock: &'a dyn Clock,
+    pub(crate) clock: &'a SharedClock,
     pub(crate) started: Option<Duration>,
 }
 
@@ -133,7 +133,7 @@ fn timed(recorder: &dyn Recorder, verification: &Verification<'_>) {
 
 /// The time since then, which is read only where somebody wants to know.
 struct Since<'a> {
-    clock: &'a dyn Clock,
+    clock: &'a SharedClock,
     started: Duration,
 }
 

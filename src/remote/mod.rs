@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
-use crate::clock::{Clock, Now};
+use crate::clock::{Now, SharedClock};
 use crate::error::{FetchError, FetchErrorKind, VerifyError};
 use crate::event::{Event, Events};
 use crate::fetch::{Fetch, FetchUrl};
@@ -46,7 +46,7 @@ pub(crate) struct RemoteConfig {
     pub(crate) failover: Option<FetchUrl>,
     pub(crate) rules: KeyRefresh,
     pub(crate) fetch: Arc<dyn Fetch>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: SharedClock,
     pub(crate) events: Events,
 }
 

@@ -301,7 +301,7 @@ mod tests {
     use super::super::state::{Answer, Fresh};
     use super::super::{KeyRefresh, NoKeys, RemoteConfig, RemoteKeySet};
     use super::*;
-    use crate::clock::Clock;
+    use crate::clock::{Clock, SharedClock};
     use crate::event::{Events, Observer};
     use crate::fetch::{Fetch, FetchFuture, FetchRequest};
     use crate::key_set::KeySet;
@@ -359,7 +359,7 @@ mod tests {
                 failover: None,
                 rules: KeyRefresh::new(),
                 fetch: Arc::new(Nowhere),
-                clock: Arc::new(hand),
+                clock: SharedClock::Other(Arc::new(hand)),
                 events: Events(Some(Arc::new(hand))),
             },
             state: arc_swap::ArcSwap::default(),

@@ -117,7 +117,7 @@ impl VerifiedToken {
     /// `iss`, equal to the configured issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        &self.0.jwt.issuer
+        self.0.jwt.issuer.get(&self.0.jwt.payload)
     }
 
     /// `aud`: every audience the token is meant for.

@@ -11,7 +11,7 @@ mod counted {
     use std::time::Duration;
 
     use crate::claims::VerifiedJwt;
-    use crate::clock::{Clock, Now};
+    use crate::clock::{Now, SharedClock};
     use crate::error::VerifyError;
     use crate::metrics::{Passage, Verification};
     use crate::token::VerifiedToken;
@@ -46,7 +46,7 @@ mod counted {
         #[inline(never)]
         pub(in crate::verifier) fn close(
             self,
-            clock: &dyn Clock,
+            clock: &SharedClock,
             verdict: &Result<VerifiedToken, VerifyError>,
         ) {
             let passage = match (self.waited, self.remembered) {
@@ -81,7 +81,7 @@ mod uncounted {
     use std::marker::PhantomData;
 
     use crate::claims::VerifiedJwt;
-    use crate::clock::{Clock, Now};
+    use crate::clock::{Now, SharedClock};
     use crate::error::VerifyError;
     use crate::token::VerifiedToken;
     use crate::verifier::explanation::Witness;
@@ -105,7 +105,7 @@ mod uncounted {
         #[inline]
         pub(in crate::verifier) fn close(
             self,
-            _: &dyn Clock,
+            _: &SharedClock,
             _: &Result<VerifiedToken, VerifyError>,
         ) {
         }

@@ -11,9 +11,8 @@ use super::fetching::{check_fetching, client_for, failover, key_source};
 use super::trusted::{IssuerKeys, TrustedIssuer, TrustedIssuers};
 use super::{Inner, Verifier};
 use crate::claims::{Accepted, MAX_LEEWAY, TokenType, Validation};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SharedClock};
 use crate::error::BuildError;
-use crate::expiry::CarriedClock;
 use crate::issuer::{Issuer, Source};
 use crate::jws::KnownHeaders;
 use crate::key_set::KeySet;
@@ -46,7 +45,7 @@ use crate::{
 pub struct VerifierBuilder {
     issuers: Vec<Issuer>,
     cache: TokenCache,
-    clock: Option<Arc<dyn Clock>>,
+    clock: SharedClock,
     #[cfg(feature = "remote")]
     fetch: Option<Arc<dyn Fetch>>,
     #[cfg(feature = "remote")]
@@ -70,9 +69,9 @@ impl VerifierBuilder {
         self
     }
 
-    /// Reads time from here. Default: [`SystemClock`].
+    /// Reads time from here. Default: [`SystemClock`](crate::SystemClock).
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Some(Arc::new(clock));
+        self.clock = SharedClock::Other(Arc::new(clock));
         self
     }
 
@@ -158,7 +157,7 @@ impl VerifierBuilder {
                 }));
             }
         }
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let clock = self.clock;
         #[cfg(feature = "remote")]
         let fetch = match (self.fetch, self.configure) {
             (Some(_), Some(_)) => return Err(BuildError::TwoHttpClients),
@@ -183,7 +182,7 @@ impl VerifierBuilder {
                         issuer: Arc::clone(&issuer.name),
                         rules: issuer.key_refresh,
                         fetch: Arc::clone(&fetch),
-                        clock: Arc::clone(&clock),
+                        clock: clock.clone(),
                         events: self.events.clone(),
                     }))
                 }
@@ -201,7 +200,7 @@ impl VerifierBuilder {
                     token_type: issuer.token_type,
                     required_claims: issuer.required_claims,
                     max_token_age: issuer.max_token_age,
-                    clock: CarriedClock(Arc::clone(&clock)),
+                    clock: clock.clone(),
                 },
             });
         }

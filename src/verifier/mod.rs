@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
 use crate::claims::{ClaimsRoom, UnverifiedJwt};
-use crate::clock::{Clock, Now};
+use crate::clock::{Now, SharedClock};
 use crate::error::{BuildError, VerifyError};
 use crate::issuer::Issuer;
 use crate::jws::{CompactJws, KnownHeaders, SignatureRoom, VerifiedJws};
@@ -61,7 +61,7 @@ pub struct Verifier(Arc<Inner>);
 
 struct Inner {
     issuers: TrustedIssuers,
-    clock: Arc<dyn Clock>,
+    clock: SharedClock,
     headers: KnownHeaders,
     verified: VerifiedTokens,
 }
@@ -109,7 +109,7 @@ impl Verifier {
                     .map_err(Stop::without_waiting)
             }
         };
-        account.close(&*self.0.clock, &verdict);
+        account.close(&self.0.clock, &verdict);
         verdict
     }
 
@@ -128,7 +128,7 @@ impl Verifier {
         let verdict = self
             .evaluate(token.as_bytes(), None, &mut account)
             .map_err(Stop::asking_to_fetch);
-        account.close(&*self.0.clock, &verdict);
+        account.close(&self.0.clock, &verdict);
         verdict
     }
 
@@ -210,7 +210,7 @@ impl Verifier {
                 (token, Stop::Wait { .. }) => return Ok(Attempt::Wait(token)), // `verify` takes account of it
             },
         };
-        account.close(&*self.0.clock, &verdict);
+        account.close(&self.0.clock, &verdict);
         Ok(Attempt::Done(verdict))
     }
 }
