@@ -20,6 +20,32 @@ pub struct Now {
     pub monotonic: Duration,
 }
 
+#[cfg(feature = "remote")]
+impl Now {
+    /// What both clocks say so much later. One that cannot tell it says what it says now.
+    pub(crate) fn plus(self, time: Duration) -> Self {
+        Self {
+            wall: self.wall.checked_add(time).unwrap_or(self.wall),
+            monotonic: self.monotonic.saturating_add(time),
+        }
+    }
+
+    /// Of each clock what is earlier.
+    pub(crate) fn earlier(self, other: Self) -> Self {
+        Self {
+            wall: self.wall.min(other.wall),
+            monotonic: self.monotonic.min(other.monotonic),
+        }
+    }
+
+    /// Whether one of the clocks has come so far. Every token asks, and comparing is quicker than to tell how
+    /// long ago something was.
+    #[inline]
+    pub(crate) fn has_reached(self, moment: Self) -> bool {
+        self.wall >= moment.wall || self.monotonic >= moment.monotonic
+    }
+}
+
 /// Where the crate reads time from.
 ///
 /// The default is [`SystemClock`]. Tests give another one through
@@ -97,6 +123,28 @@ const BEFORE_START: Duration = Duration::from_secs(7 * 86_400);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "remote")]
+    #[test]
+    fn each_clock_is_compared_with_itself() {
+        let now = |wall, monotonic| Now {
+            wall: SystemTime::UNIX_EPOCH + Duration::from_secs(wall),
+            monotonic: Duration::from_secs(monotonic),
+        };
+        let moment = now(10, 20);
+        assert_eq!(moment.plus(Duration::from_secs(5)), now(15, 25));
+        for (other, earlier) in [
+            (now(9, 19), now(9, 19)),
+            (now(9, 21), now(9, 20)),
+            (now(11, 19), now(10, 19)),
+            (now(11, 21), moment),
+        ] {
+            assert_eq!(moment.earlier(other), earlier);
+            assert_eq!(other.earlier(moment), earlier);
+            assert_eq!(other.has_reached(moment), other != now(9, 19));
+        }
+        assert!(moment.has_reached(moment));
+    }
 
     #[test]
     fn monotonic_time_does_not_go_back() {

@@ -11,6 +11,8 @@ use crate::clock::Now;
 pub(crate) struct History {
     success: Option<Success>,
     failures: Option<Failures>,
+    /// Keys at hand are used and nothing is due before one of the clocks says this.
+    settled_until: Option<Now>,
     /// The last fetch made because of an unknown key, and how long until the next one.
     unknown_key: Option<(Now, Duration)>,
     /// The last fetch made because of a bad signature.
@@ -22,8 +24,6 @@ struct Success {
     at: Now,
     fresh_for: Duration,
     refresh_after: Duration,
-    /// What the clocks say then; a refresh is due as soon as one of them does.
-    refresh_from: Now,
 }
 
 /// Attempts since the last success, all of which failed.
@@ -87,12 +87,9 @@ impl History {
             at: now,
             fresh_for,
             refresh_after,
-            refresh_from: Now {
-                wall: now.wall.checked_add(refresh_after).unwrap_or(now.wall),
-                monotonic: now.monotonic.saturating_add(refresh_after),
-            },
         });
         self.failures = None;
+        self.settled_until = Some(now.plus(refresh_after));
     }
 
     /// A fetch failed. `random` is in 0..1.
@@ -118,6 +115,16 @@ impl History {
             count,
             last: now,
             back_off,
+        });
+        self.settled_until = self.success.map(|success| {
+            let refresh = success.at.plus(success.refresh_after);
+            let stale = success.at.plus(rules.stale_if_error);
+            let next = now.plus(back_off).earlier(stale);
+            if refresh.monotonic < next.monotonic {
+                next
+            } else {
+                refresh
+            }
         });
     }
 
@@ -160,13 +167,13 @@ impl History {
     /// What a request with a known key is to do.
     #[inline]
     pub(crate) fn decide(&self, rules: &KeyRefresh, now: Now) -> Decision {
-        match self.success {
-            Some(success) if !success.is_refresh_due(now) => Decision::Use,
+        match self.settled_until {
+            Some(until) if !now.has_reached(until) => Decision::Use,
             _ => self.decide_by_age(rules, now),
         }
     }
 
-    /// The same, for whatever keys: slower, and mostly of those that are to be refreshed or are not there.
+    /// The same, at any time: slower, and mostly of keys that are to be refreshed or are not there.
     fn decide_by_age(&self, rules: &KeyRefresh, now: Now) -> Decision {
         let age_of_keys = self.age(now);
         let failed = self
@@ -288,15 +295,6 @@ impl Failures {
     }
 }
 
-impl Success {
-    /// Whether its keys are as old as they are to be refreshed at. Every token asks, and comparing is quicker
-    /// than to tell how old they are.
-    #[inline]
-    fn is_refresh_due(&self, now: Now) -> bool {
-        now.wall >= self.refresh_from.wall || now.monotonic >= self.refresh_from.monotonic
-    }
-}
-
 /// Time since then: the larger of what the two clocks say. Monotonic time stands still while a
 /// machine is suspended; wall time may be set back, which counts as no time.
 #[inline]
@@ -307,8 +305,11 @@ pub(crate) fn age(then: Now, now: Now) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+
+    use super::*;
 
     const MIDDLE: f64 = 0.5;
     const RULES: KeyRefresh = KeyRefresh::new();
@@ -482,6 +483,67 @@ mod tests {
             };
             assert_eq!(history.decide(&RULES, now), expected, "{wall} {monotonic}");
         }
+    }
+
+    /// The clocks as they may be some seconds apart, and often where something is due.
+    fn moment() -> impl Strategy<Value = Now> {
+        let due = proptest::sample::select(vec![0, 1, 2, 80, 700, 86_399, 86_400, 86_401]);
+        let seconds = move || prop_oneof![due.clone(), 0..100_u64];
+        (seconds(), seconds(), -1_i64..=1).prop_map(|(wall, monotonic, nanos)| {
+            let start = Duration::from_secs(100_000);
+            let clock = |seconds| {
+                let since = start + Duration::from_secs(seconds);
+                let nanos_away = Duration::from_nanos(nanos.unsigned_abs());
+                if nanos < 0 {
+                    since - nanos_away
+                } else {
+                    since + nanos_away
+                }
+            };
+            Now {
+                wall: UNIX_EPOCH + clock(wall),
+                monotonic: clock(monotonic),
+            }
+        })
+    }
+
+    proptest! {
+        /// What is found by comparing is what ages say.
+        #[test]
+        fn a_decision_is_the_same_in_settled_times(
+            events in proptest::collection::vec((moment(), 0..4_u8), 0..6),
+            moments in proptest::collection::vec(moment(), 8),
+        ) {
+            let mut history = History::default();
+            for (now, event) in events {
+                match event {
+                    0 => history.succeeded(&RULES, now, Some(Duration::from_secs(100)), MIDDLE),
+                    1 => history.failed_aside(&RULES, now),
+                    _ => history.failed(&RULES, now, 1.0),
+                }
+                for now in moments.iter().copied().chain(history.settled_until) {
+                    prop_assert_eq!(history.decide(&RULES, now), history.decide_by_age(&RULES, now));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_outage_is_settled_until_the_next_attempt() {
+        let is_settled = |history: &History, seconds| {
+            (history.settled_until).is_some_and(|until| !at(seconds).has_reached(until))
+        };
+        let mut history = History::default();
+        history.failed(&RULES, at(0.0), 1.0);
+        assert!(!is_settled(&history, 0.0), "there are no keys");
+        let mut history = fetched_at_0(Some(100));
+        assert!(is_settled(&history, 79.9) && !is_settled(&history, 80.0));
+        history.failed(&RULES, at(10.0), 1.0); // one that was not due
+        assert!(is_settled(&history, 79.9) && !is_settled(&history, 80.0));
+        history.failed(&RULES, at(80.0), 1.0);
+        assert!(is_settled(&history, 81.9) && !is_settled(&history, 82.0));
+        history.failed(&RULES, at(86_399.0), 1.0);
+        assert!(is_settled(&history, 86_399.9) && !is_settled(&history, 86_400.0));
     }
 
     /// Such as one that a test gives.

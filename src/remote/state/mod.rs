@@ -23,6 +23,8 @@ pub(super) struct State {
     unpublished: Vec<Unpublished>,
     /// The same, to select from.
     in_grace: KeySet,
+    /// The first of their graces ends when one of the clocks says this.
+    graces_until: Option<Now>,
     /// Keys that the first source has withdrawn, which the failover must not bring back.
     withdrawn: Vec<Arc<VerificationKey>>,
     /// The last answer of the first source.
@@ -130,9 +132,7 @@ impl State {
     /// before keys are selected.
     #[inline]
     pub(super) fn has_ended_grace(&self, now: Now) -> bool {
-        self.unpublished
-            .iter()
-            .any(|unpublished| unpublished.left(now).is_zero())
+        self.graces_until.is_some_and(|end| now.has_reached(end))
     }
 
     pub(super) fn end_graces(&mut self, now: Now) {
@@ -277,6 +277,9 @@ impl State {
             .iter()
             .map(|unpublished| Arc::clone(&unpublished.key));
         self.in_grace = KeySet::of(keys);
+        let ends = (self.unpublished.iter())
+            .map(|unpublished| unpublished.since.plus(unpublished.serves_for));
+        self.graces_until = ends.reduce(Now::earlier);
     }
 
     /// Whether metadata is to be read before the next fetch of keys.

@@ -333,6 +333,29 @@ fn an_address_is_not_used_for_ever_without_word_of_it() {
 }
 
 #[test]
+fn a_grace_ends_as_soon_as_one_clock_says_so() {
+    let mut scene = Scene::default();
+    scene.fetch(0.0, answer("a b c")).fetch(60.0, answer("b c"));
+    scene.fetch(120.0, answer("c"));
+    for (wall, monotonic, expected) in [
+        (59.9, 59.9, false),
+        (60.0, 59.9, true),
+        (59.9, 60.0, true),
+        (-3_000.0, 59.9, false),
+        (-3_000.0, 60.0, true),
+    ] {
+        let now = Now {
+            wall: at(HOUR + wall).wall,
+            monotonic: at(HOUR + monotonic).monotonic,
+        };
+        assert_eq!(scene.0.has_ended_grace(now), expected, "{wall} {monotonic}");
+    }
+    scene.check(HOUR + 60.0, "c|b").check(HOUR + 119.9, "c|b");
+    scene.check(HOUR + 120.0, "c|");
+    assert!(!scene.0.has_ended_grace(at(DAY)));
+}
+
+#[test]
 fn a_key_is_a_candidate_from_its_first_answer_to_the_end_of_its_grace() {
     let (last_found, one) = (LastFound::default(), keys("a"));
     let key = one.beyond(&KeySet::default()).remove(0);
