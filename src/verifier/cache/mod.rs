@@ -12,7 +12,7 @@ mod seen;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use equivalent::Equivalent;
 use foldhash::fast::RandomState;
@@ -107,9 +107,21 @@ struct Entry {
     issuer: usize,
     /// The second of monotonic time in which moka was last told of a use.
     noted: AtomicU64,
+    /// Whether moka keeps it no more.
+    gone: AtomicBool,
 }
 
 impl Entry {
+    fn new(token: &[u8], verified: VerifiedToken, issuer: usize) -> Self {
+        Self {
+            text: Text(token.into()),
+            token: verified,
+            issuer,
+            noted: AtomicU64::default(),
+            gone: AtomicBool::default(),
+        }
+    }
+
     fn is_noted_in(&self, second: u64) -> bool {
         self.noted.load(Ordering::Relaxed) == second
     }
@@ -216,12 +228,7 @@ impl VerifiedTokens {
         if let Some(Tokens { kept, seen, .. }) = &self.0
             && seen.again(token)
         {
-            let entry = Arc::new(Entry {
-                text: Text(token.into()),
-                token: verified.clone(),
-                issuer: issuer.place,
-                noted: AtomicU64::default(),
-            });
+            let entry = Arc::new(Entry::new(token, verified.clone(), issuer.place));
             kept.insert(entry.text.clone(), entry);
         }
     }
@@ -251,12 +258,8 @@ mod tests {
 
     pub(super) fn entry(text: &str) -> Arc<Entry> {
         let jwt = AcceptedJwt::asserted("{}".into()).unwrap();
-        Arc::new(Entry {
-            text: Text(text.as_bytes().into()),
-            token: VerifiedToken::new(jwt, NumericDate::from_system_time(std::time::UNIX_EPOCH)),
-            issuer: 0,
-            noted: AtomicU64::default(),
-        })
+        let token = VerifiedToken::new(jwt, NumericDate::from_system_time(std::time::UNIX_EPOCH));
+        Arc::new(Entry::new(text.as_bytes(), token, 0))
     }
 
     /// moka lets go of it a while later.

@@ -2,6 +2,7 @@
 
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arc_swap::ArcSwapOption;
 use foldhash::fast::RandomState;
@@ -48,7 +49,9 @@ impl Recent {
     ///
     /// Of two tokens for one place the first stays as long as it is used: moka finds the other.
     pub(super) fn put(&self, entry: &Arc<Entry>, second: u64) {
-        entry.note(second);
+        if !entry.is_noted_in(second) {
+            entry.note(second);
+        }
         let Some(place) = self.place(&entry.text.0) else {
             return;
         };
@@ -57,12 +60,15 @@ impl Recent {
         };
         if !place.load().as_ref().is_some_and(in_use) {
             place.store(Some(Arc::clone(entry)));
+            if entry.gone.load(Ordering::SeqCst) {
+                self.remove(entry); // while it was put here, perhaps
+            }
         }
     }
 
-    /// What moka keeps no more. One that is put here at the same time goes when its place is wanted, and is not
-    /// found after its second.
+    /// What moka keeps no more.
     pub(super) fn remove(&self, entry: &Arc<Entry>) {
+        entry.gone.store(true, Ordering::SeqCst);
         if let Some(place) = self.place(&entry.text.0) {
             place.compare_and_swap(Arc::as_ptr(entry), None);
         }
@@ -79,6 +85,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::super::tests::entry;
+    use super::super::{TokenCache, VerifiedTokens};
     use super::*;
 
     const SECOND: u64 = 700_000;
@@ -130,6 +137,8 @@ mod tests {
         assert!(knows(&recent, "a", SECOND));
         recent.remove(&one);
         assert!(!knows(&recent, "a", SECOND));
+        recent.put(&one, SECOND); // by who has just got it from moka
+        assert!(!knows(&recent, "a", SECOND));
         assert_eq!(Arc::strong_count(&one), 1);
     }
 
@@ -154,6 +163,12 @@ mod tests {
             (u64::MAX, MAX_PLACES),
         ] {
             assert_eq!(Recent::new(tokens).places.len(), places);
+        }
+        for (bytes, places) in [(1, 1), (1 << 20, 1_024), (8 << 20, 8_192)] {
+            let VerifiedTokens(Some(tokens)) = VerifiedTokens::new(TokenCache::bytes(bytes)) else {
+                panic!("there is a cache");
+            };
+            assert_eq!(tokens.recent.places.len(), places);
         }
     }
 }
