@@ -252,7 +252,9 @@ fn threads(rounds: usize, goals: &mut Goals) {
             column.push(calls(2, *work) / calls(1, *work));
         }
     }
-    println!("\n**Two threads against one**, RS256: calls in all\n");
+    println!(
+        "\n**Two threads against one**, RS256: the calls of both together, beside those of one alone\n"
+    );
     println!("| | ratio | middle half | goal |\n|---|---|---|---|");
     for ((name, _, least), column) in rows.iter().zip(&mut ratios) {
         let [low, median, high] = quartiles(column);
@@ -286,7 +288,7 @@ fn allocations(goals: &mut Goals) {
         "| first seen, cache off | {:.2} | |",
         count(1_000, &mut || accepts(&without))
     );
-    println!("| repeated, over {hits} | {hit:.4} | {goal} |");
+    println!("| repeated, the mean of {hits} calls | {hit:.4} | {goal} |");
     println!(
         "| a request to an empty service | {:.2} | |",
         count(1_000, &mut || plain.call(&header))
