@@ -16,7 +16,7 @@ use jwt_authorizer::{AuthError, IntoLayer, JwtAuthorizer, RegisteredClaims, Vali
 use oauth_resource_server::http_layer::HttpAuthLayer;
 use oauth_resource_server::{KeyNaming, OAuthConfig, OAuthValidator};
 use portcullis::testing::AUDIENCE;
-use portcullis::{TokenCache, Audience, AuthLayer, Issuer, Verifier};
+use portcullis::{Audience, AuthLayer, Issuer, TokenCache, Verifier};
 use tower::util::MapResponse;
 use tower::{Layer, Service};
 use tower_oauth2_resource_server::claims::DefaultClaims;

@@ -4,12 +4,17 @@
 //! HTTP is axum, HTTP/1.1 and HTTP/2 with prior knowledge, and answers `ok` to `GET /`. gRPC is the Greeter
 //! of examples/grpc.
 
+use std::hint::black_box;
 use std::io::{copy, sink, stdin};
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::{Instant, SystemTime};
 use std::{process, thread};
 
 use axum::Router;
 use axum::routing::get;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use portcullis_peers::{
     Error, huskarl_axum, jwt_authorizer, oauth_resource_server, portcullis_layer,
     tower_oauth2_resource_server,
@@ -60,6 +65,10 @@ async fn serve(what: &str, issuer: &str) -> Result<(), Error> {
         "nothing" => app.layer(MapRequestLayer::new(|request: axum::extract::Request| {
             request
         })),
+        "sketch" => {
+            let sketch = Arc::new(Sketch::default());
+            app.layer(MapRequestLayer::new(move |request| sketch.mark(request)))
+        }
         "portcullis" => app.layer(portcullis_layer(issuer, true).await?),
         "portcullis-uncached" => app.layer(portcullis_layer(issuer, false).await?),
         "tower-oauth2-resource-server" => app.layer(tower_oauth2_resource_server(issuer).await?),
@@ -81,6 +90,45 @@ async fn serve(what: &str, issuer: &str) -> Result<(), Error> {
     };
     axum::serve(listener().await?, app).await?;
     Ok(())
+}
+
+/// The least that a cache of tokens does: finds the header and the token's place, compares all of it, reads the
+/// two clocks, and puts what it found into the request. It knows the first token that comes, whatever it is, and
+/// guards nothing.
+#[derive(Default)]
+struct Sketch(OnceLock<Vec<Option<Arc<Remembered>>>>);
+
+struct Remembered {
+    token: Box<[u8]>,
+    from: SystemTime,
+}
+
+impl Sketch {
+    const PLACES: usize = 4_096;
+
+    fn mark(&self, mut request: axum::extract::Request) -> axum::extract::Request {
+        if let Some(found) = self.find(request.headers()) {
+            request.extensions_mut().insert(found);
+        }
+        request
+    }
+
+    fn find(&self, headers: &HeaderMap) -> Option<Arc<Remembered>> {
+        let token = headers
+            .get(AUTHORIZATION)?
+            .as_bytes()
+            .strip_prefix(b"Bearer ")?;
+        let place = usize::from_le_bytes(*token.last_chunk()?) % Self::PLACES;
+        let (wall, _) = (SystemTime::now(), black_box(Instant::now()));
+        let places = self.0.get_or_init(|| {
+            let mut places = vec![None; Self::PLACES];
+            let token = token.into();
+            places[place] = Some(Arc::new(Remembered { token, from: wall }));
+            places
+        });
+        let found = places.get(place)?.as_ref()?;
+        (*found.token == *token && found.from <= wall).then(|| Arc::clone(found))
+    }
 }
 
 async fn listener() -> Result<TcpListener, Error> {
