@@ -355,6 +355,33 @@ fn a_grace_ends_as_soon_as_one_clock_says_so() {
     assert!(!scene.0.has_ended_grace(at(DAY)));
 }
 
+/// While the failover answers, graces begin at any time: what the clocks said then differs from key to key.
+#[test]
+fn each_clock_has_a_first_end_of_a_grace() {
+    let now = |wall, monotonic| Now {
+        wall: at(wall).wall,
+        monotonic: at(monotonic).monotonic,
+    };
+    let mut state = State::default();
+    for (now, answer) in [
+        (now(10_000.0, 10_000.0), answer("a b c")),
+        (now(10_060.0, 10_060.0), failed_over("b c")),
+        (now(6_520.0, 10_120.0), failed_over("c")), // set back by an hour
+        (now(13_780.0, 10_180.0), failed_over("")), // and then on by two
+    ] {
+        let accepted = state.accept(answer, Reason::Schedule, &RULES, now, MIDDLE);
+        assert!(accepted.is_ok());
+    }
+    for (wall, monotonic, expected) in [
+        (6_399.9, 6_399.9, false),
+        (6_400.0, 0.0, true),
+        (0.0, 6_400.0, true),
+    ] {
+        let now = now(DAY + wall, DAY + monotonic);
+        assert_eq!(state.has_ended_grace(now), expected, "{wall} {monotonic}");
+    }
+}
+
 #[test]
 fn a_key_is_a_candidate_from_its_first_answer_to_the_end_of_its_grace() {
     let (last_found, one) = (LastFound::default(), keys("a"));
