@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use portcullis::testing::{AUDIENCE, TestIssuer, TokenBuilder, VirtualClock};
-use portcullis::{Audience, Issuer, TokenType, VerifiedToken, Verifier, VerifyError};
+use portcullis::{Audience, Issuer, KeySet, TokenType, VerifiedToken, Verifier, VerifyError};
 use serde_json::{Value, json};
 
 use crate::support::{discovered, reason};
@@ -445,6 +445,39 @@ async fn a_verified_token_shows_what_it_holds() {
         &token.clone().claims::<Mine>().unwrap()
     ));
     assert_eq!(token.claims::<Vec<u8>>().unwrap_err().name(), "*");
+}
+
+/// At whatever place it stands, however it is spelled, and also when the token is remembered.
+#[tokio::test]
+async fn a_token_names_its_issuer() {
+    let name = "https://id.example.com/grö\u{1f600}e";
+    let gate = Gate::trusting(|issuer| {
+        let keys = KeySet::from_json(issuer.jwks().as_bytes()).unwrap();
+        Issuer::keys(name, keys, Audience::of(AUDIENCE))
+    })
+    .await;
+    for iss in [
+        format!("\"{name}\""),
+        r#""https:\/\/id.example.com\/gr\u00f6\ud83d\ude00e""#.to_owned(),
+    ] {
+        let payload = format!(
+            r#" {{"sub":"ünï","iss": {iss},"aud":"{AUDIENCE}","exp":{}}} "#,
+            NOW + 60
+        );
+        for _ in 0..4 {
+            let token = gate.verify(|token| token.raw_payload(&*payload)).await;
+            assert_eq!(token.unwrap().clone().issuer(), name, "{payload}");
+        }
+    }
+    for (claims, issuer) in [
+        (json!({"sub": "ünï", "iss": name}), name),
+        (json!({"iss": "\n"}), "\n"),
+        (json!({"iss": ""}), ""),
+        (json!({}), ""),
+    ] {
+        let token = VerifiedToken::dangerously_assert_verified(&claims);
+        assert_eq!(token.issuer(), issuer, "{claims}");
+    }
 }
 
 #[tokio::test]
