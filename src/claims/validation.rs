@@ -283,7 +283,8 @@ impl AcceptedJwt {
         claims.read(&payload)?;
         let issuer = match claims.issuer.take() {
             Some(Value::Text(issuer)) => issuer,
-            _ => Text::Owned("".into()),
+            Some(_) => return Err(VerifyError::invalid("iss")),
+            None => Text::Owned("".into()),
         };
         let claims = std::mem::take(claims.typed()?);
         let expires_at = claims

@@ -35,3 +35,23 @@ impl VerifiedToken {
         Self::new(jwt, NumericDate::from_system_time(SystemClock.now().wall))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_registered_claim_of_the_wrong_type_is_no_token() {
+        for claim in ["iss", "sub", "aud", "exp", "scope"] {
+            for value in [Value::Null, json!(true), json!({})] {
+                let claims = json!({ claim: value });
+                let made = catch_unwind(|| VerifiedToken::dangerously_assert_verified(&claims));
+                assert!(made.is_err(), "{claims}");
+            }
+        }
+    }
+}
