@@ -66,10 +66,9 @@ pub struct TokenCache {
 
 impl TokenCache {
     /// A cache that takes about so many bytes of memory; with 0 there is none. A token counts as twice its
-    /// length and 1 KiB, and one that counts as more than all is not remembered. What finds them again is not
-    /// counted: an eighth of a mebibyte by default, a whole one at most. One of thousands of audiences
+    /// length and 1 KiB, and one that counts as more than all is not remembered. One of thousands of audiences
     /// or scopes takes some four times that, and what handlers and policies parse of a token is kept with it
-    /// and not counted.
+    /// and not counted. Nor is what finds them again: an eighth of a mebibyte by default, a whole one at most.
     #[must_use]
     pub const fn bytes(max_bytes: u64) -> Self {
         Self { max_bytes }
