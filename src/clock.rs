@@ -20,29 +20,43 @@ pub struct Now {
     pub monotonic: Duration,
 }
 
+/// What both clocks will say at some moment; `None` if that is more than a clock can tell.
+///
+/// It has come when one of them says so. Every token asks, and comparing is quicker than to tell how long ago
+/// something was.
 #[cfg(feature = "remote")]
-impl Now {
-    /// What both clocks say so much later. One that cannot tell it says what it says now.
-    pub(crate) fn plus(self, time: Duration) -> Self {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Deadline {
+    wall: Option<SystemTime>,
+    monotonic: Option<Duration>,
+}
+
+#[cfg(feature = "remote")]
+impl Deadline {
+    pub(crate) fn after(time: Duration, now: Now) -> Self {
         Self {
-            wall: self.wall.checked_add(time).unwrap_or(self.wall),
-            monotonic: self.monotonic.saturating_add(time),
+            wall: now.wall.checked_add(time),
+            monotonic: now.monotonic.checked_add(time),
         }
     }
 
-    /// Of each clock what is earlier.
-    pub(crate) fn earlier(self, other: Self) -> Self {
+    /// When the first of two has come.
+    pub(crate) fn or(self, other: Self) -> Self {
+        fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            one.into_iter().chain(other).min()
+        }
         Self {
-            wall: self.wall.min(other.wall),
-            monotonic: self.monotonic.min(other.monotonic),
+            wall: earlier(self.wall, other.wall),
+            monotonic: earlier(self.monotonic, other.monotonic),
         }
     }
 
-    /// Whether one of the clocks has come so far. Every token asks, and comparing is quicker than to tell how
-    /// long ago something was.
     #[inline]
-    pub(crate) fn has_reached(self, moment: Self) -> bool {
-        self.wall >= moment.wall || self.monotonic >= moment.monotonic
+    pub(crate) fn has_come(&self, now: Now) -> bool {
+        self.wall.is_some_and(|wall| now.wall >= wall)
+            || self
+                .monotonic
+                .is_some_and(|monotonic| now.monotonic >= monotonic)
     }
 }
 
@@ -126,24 +140,37 @@ mod tests {
 
     #[cfg(feature = "remote")]
     #[test]
-    fn each_clock_is_compared_with_itself() {
+    fn a_deadline_has_come_when_one_clock_says_so() {
         let now = |wall, monotonic| Now {
             wall: SystemTime::UNIX_EPOCH + Duration::from_secs(wall),
             monotonic: Duration::from_secs(monotonic),
         };
-        let moment = now(10, 20);
-        assert_eq!(moment.plus(Duration::from_secs(5)), now(15, 25));
-        for (other, earlier) in [
-            (now(9, 19), now(9, 19)),
-            (now(9, 21), now(9, 20)),
-            (now(11, 19), now(10, 19)),
-            (now(11, 21), moment),
+        let at = |wall, monotonic| Deadline::after(Duration::ZERO, now(wall, monotonic));
+        let deadline = at(10, 20);
+        assert_eq!(
+            Deadline::after(Duration::from_secs(4), now(6, 16)),
+            deadline
+        );
+        for (other, first) in [
+            (at(9, 19), at(9, 19)),
+            (at(9, 21), at(9, 20)),
+            (at(11, 19), at(10, 19)),
+            (at(11, 21), deadline),
+            (Deadline::after(Duration::MAX, now(0, 1)), deadline),
         ] {
-            assert_eq!(moment.earlier(other), earlier);
-            assert_eq!(other.earlier(moment), earlier);
-            assert_eq!(other.has_reached(moment), other != now(9, 19));
+            assert_eq!(deadline.or(other), first);
+            assert_eq!(other.or(deadline), first);
         }
-        assert!(moment.has_reached(moment));
+        for (now, expected) in [
+            (now(9, 19), false),
+            (now(9, 20), true),
+            (now(10, 19), true),
+            (now(10, 0), true),
+            (now(0, 20), true),
+        ] {
+            assert_eq!(deadline.has_come(now), expected, "{now:?}");
+            assert!(!Deadline::after(Duration::MAX, now).has_come(now));
+        }
     }
 
     #[test]

@@ -85,7 +85,7 @@ impl KeyTiming {
     /// What a request with a known key is to do.
     #[must_use]
     pub fn decide(&self, now: Now) -> KeyDecision {
-        self.history.decide(&self.rules, now)
+        self.history.decide(now)
     }
 
     /// What a request with an unknown key is to do.

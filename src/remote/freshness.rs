@@ -4,15 +4,13 @@
 use std::time::Duration;
 
 use super::settings::KeyRefresh;
-use crate::clock::Now;
+use crate::clock::{Deadline, Now};
 
 /// What has happened to one issuer's keys. Changed only by its own methods, each an event.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct History {
     success: Option<Success>,
     failures: Option<Failures>,
-    /// Keys at hand are used and nothing is due before one of the clocks says this.
-    settled_until: Option<Now>,
     /// The last fetch made because of an unknown key, and how long until the next one.
     unknown_key: Option<(Now, Duration)>,
     /// The last fetch made because of a bad signature.
@@ -24,6 +22,11 @@ struct Success {
     at: Now,
     fresh_for: Duration,
     refresh_after: Duration,
+    refresh: Deadline,
+    /// The keys serve without a fetch to join until then.
+    join: Deadline,
+    /// Without a fetch that succeeds the keys are of no use from then on.
+    end: Deadline,
 }
 
 /// Attempts since the last success, all of which failed.
@@ -32,6 +35,12 @@ struct Failures {
     count: u32,
     last: Now,
     back_off: Duration,
+    next: Deadline,
+    /// The same without keys to use: a pause that grew long while there were some must not keep their successors
+    /// away.
+    next_without_keys: Deadline,
+    /// The outage is known until then: nobody waits to learn of it again.
+    known: Deadline,
 }
 
 /// What to do for a request that needs a key.
@@ -87,9 +96,11 @@ impl History {
             at: now,
             fresh_for,
             refresh_after,
+            refresh: Deadline::after(refresh_after, now),
+            join: Deadline::after(fresh_for.saturating_add(rules.stale_while_revalidate), now),
+            end: Deadline::after(rules.stale_if_error, now),
         });
         self.failures = None;
-        self.settled_until = Some(now.plus(refresh_after));
     }
 
     /// A fetch failed. `random` is in 0..1.
@@ -111,30 +122,13 @@ impl History {
             .min(longest)
             .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
             .max(rules.min_back_off);
-        self.failures = Some(Failures {
-            count,
-            last: now,
-            back_off,
-        });
-        self.settled_until = self.success.map(|success| {
-            let refresh = success.at.plus(success.refresh_after);
-            let stale = success.at.plus(rules.stale_if_error);
-            let next = now.plus(back_off).earlier(stale);
-            if refresh.monotonic < next.monotonic {
-                next
-            } else {
-                refresh
-            }
-        });
+        self.failures = Some(Failures::new(rules, count, now, back_off));
     }
 
     /// A fetch outside the schedule failed. The schedule is not put off by it.
     pub(crate) fn failed_aside(&mut self, rules: &KeyRefresh, now: Now) {
-        self.failures.get_or_insert(Failures {
-            count: 0,
-            last: now,
-            back_off: rules.min_back_off,
-        });
+        self.failures
+            .get_or_insert_with(|| Failures::new(rules, 0, now, rules.min_back_off));
     }
 
     /// A fetch starts because a key is unknown. Stamped before its outcome is known, so that no
@@ -166,43 +160,33 @@ impl History {
 
     /// What a request with a known key is to do.
     #[inline]
-    pub(crate) fn decide(&self, rules: &KeyRefresh, now: Now) -> Decision {
-        match self.settled_until {
-            Some(until) if !now.has_reached(until) => Decision::Use,
-            _ => self.decide_by_age(rules, now),
+    pub(crate) fn decide(&self, now: Now) -> Decision {
+        match &self.success {
+            Some(success) if !success.refresh.has_come(now) => Decision::Use,
+            success => self.decide_beyond(success.as_ref(), now),
         }
     }
 
-    /// The same, at any time: slower, and mostly of keys that are to be refreshed or are not there.
-    fn decide_by_age(&self, rules: &KeyRefresh, now: Now) -> Decision {
-        let age_of_keys = self.age(now);
-        let failed = self
-            .failures
-            .map(|failures| (failures, age(failures.last, now)));
-        let fetch_is_due =
-            failed.is_none_or(|(failures, since)| since >= failures.pause(rules, age_of_keys));
-        let (Some(success), Some(age)) = (self.success, age_of_keys) else {
-            return if fetch_is_due {
-                Decision::Wait
-            } else {
-                Decision::Refuse
+    /// The same, for keys that are to be refreshed or are not there.
+    fn decide_beyond(&self, success: Option<&Success>, now: Now) -> Decision {
+        let failures = self.failures.as_ref();
+        let usable = success.filter(|success| !success.end.has_come(now));
+        let is_due = failures.is_none_or(|failures| {
+            let next = match usable {
+                Some(_) => &failures.next,
+                None => &failures.next_without_keys,
             };
-        };
-        let serve_alone = rules.stale_while_revalidate;
-        // The fetch after a failed one has been due no longer than keys serve alone.
-        let in_known_outage = failed
-            .is_some_and(|(failures, since)| since < failures.back_off.saturating_add(serve_alone));
-        match (age, fetch_is_due) {
-            (age, _) if age < success.refresh_after => Decision::Use,
-            (age, true) if age < success.fresh_for.saturating_add(serve_alone) => {
-                Decision::UseAndRefresh
-            }
-            // In an outage that is known nobody waits to learn of it again.
-            (age, true) if age < rules.stale_if_error && in_known_outage => Decision::UseAndRefresh,
-            (age, false) if age < rules.stale_if_error => Decision::Use,
-            (age, true) if age < rules.stale_if_error => Decision::JoinThenUse,
-            (_, true) => Decision::Wait,
-            (_, false) => Decision::Refuse,
+            next.has_come(now)
+        });
+        let serves_alone = success.is_some_and(|success| !success.join.has_come(now));
+        let in_known_outage = || failures.is_some_and(|failures| !failures.known.has_come(now));
+        match (usable, is_due) {
+            (_, true) if serves_alone => Decision::UseAndRefresh,
+            (Some(_), true) if in_known_outage() => Decision::UseAndRefresh,
+            (Some(_), true) => Decision::JoinThenUse,
+            (Some(_), false) => Decision::Use,
+            (None, true) => Decision::Wait,
+            (None, false) => Decision::Refuse,
         }
     }
 
@@ -285,6 +269,18 @@ impl History {
 }
 
 impl Failures {
+    fn new(rules: &KeyRefresh, count: u32, last: Now, back_off: Duration) -> Self {
+        let known_for = back_off.saturating_add(rules.stale_while_revalidate);
+        Self {
+            count,
+            last,
+            back_off,
+            next: Deadline::after(back_off, last),
+            next_without_keys: Deadline::after(back_off.min(rules.max_back_off), last),
+            known: Deadline::after(known_for, last),
+        }
+    }
+
     /// The pause after the last one: one that grew long while keys were usable must not keep their
     /// successors away once they are not.
     fn pause(&self, rules: &KeyRefresh, age_of_keys: Option<Duration>) -> Duration {
@@ -330,11 +326,7 @@ mod tests {
 
     #[track_caller]
     fn check(history: &History, seconds: f64, expected: Decision) {
-        assert_eq!(
-            history.decide(&RULES, at(seconds)),
-            expected,
-            "after {seconds} s"
-        );
+        assert_eq!(history.decide(at(seconds)), expected, "after {seconds} s");
     }
 
     #[test]
@@ -481,13 +473,14 @@ mod tests {
                 wall: at(wall).wall,
                 monotonic: at(monotonic).monotonic,
             };
-            assert_eq!(history.decide(&RULES, now), expected, "{wall} {monotonic}");
+            assert_eq!(history.decide(now), expected, "{wall} {monotonic}");
         }
     }
 
     /// The clocks as they may be some seconds apart, and often where something is due.
     fn moment() -> impl Strategy<Value = Now> {
-        let due = proptest::sample::select(vec![0, 1, 2, 80, 700, 86_399, 86_400, 86_401]);
+        let due =
+            proptest::sample::select(vec![0, 1, 2, 80, 100, 500, 700, 86_399, 86_400, 86_401]);
         let seconds = move || prop_oneof![due.clone(), 0..100_u64];
         (seconds(), seconds(), -1_i64..=1).prop_map(|(wall, monotonic, nanos)| {
             let start = Duration::from_secs(100_000);
@@ -507,43 +500,58 @@ mod tests {
         })
     }
 
-    proptest! {
-        /// What is found by comparing is what ages say.
-        #[test]
-        fn a_decision_is_the_same_in_settled_times(
-            events in proptest::collection::vec((moment(), 0..4_u8), 0..6),
-            moments in proptest::collection::vec(moment(), 8),
-        ) {
-            let mut history = History::default();
-            for (now, event) in events {
-                match event {
-                    0 => history.succeeded(&RULES, now, Some(Duration::from_secs(100)), MIDDLE),
-                    1 => history.failed_aside(&RULES, now),
-                    _ => history.failed(&RULES, now, 1.0),
-                }
-                for now in moments.iter().copied().chain(history.settled_until) {
-                    prop_assert_eq!(history.decide(&RULES, now), history.decide_by_age(&RULES, now));
-                }
+    /// The rules as they read, by ages.
+    fn decide_by_age(history: &History, rules: &KeyRefresh, now: Now) -> Decision {
+        let (keys, failures) = (history.success.as_ref(), history.failures.as_ref());
+        let keys = keys.map(|success| (success, age(success.at, now)));
+        let serve = |time| keys.is_some_and(|(success, age)| age < success.fresh_for + time);
+        let usable = keys.is_some_and(|(_, age)| age < rules.stale_if_error);
+        let failed = |failures: &Failures, time| age(failures.last, now) < time;
+        let paused = failures
+            .is_some_and(|failures| failed(failures, failures.pause(rules, history.age(now))));
+        let is_known = failures.is_some_and(|failures| {
+            failed(failures, failures.back_off + rules.stale_while_revalidate)
+        });
+        if keys.is_some_and(|(success, age)| age < success.refresh_after) {
+            Decision::Use
+        } else if paused {
+            if usable {
+                Decision::Use
+            } else {
+                Decision::Refuse
             }
+        } else if serve(rules.stale_while_revalidate) || (usable && is_known) {
+            Decision::UseAndRefresh
+        } else if usable {
+            Decision::JoinThenUse
+        } else {
+            Decision::Wait
         }
     }
 
-    #[test]
-    fn an_outage_is_settled_until_the_next_attempt() {
-        let is_settled = |history: &History, seconds| {
-            (history.settled_until).is_some_and(|until| !at(seconds).has_reached(until))
-        };
-        let mut history = History::default();
-        history.failed(&RULES, at(0.0), 1.0);
-        assert!(!is_settled(&history, 0.0), "there are no keys");
-        let mut history = fetched_at_0(Some(100));
-        assert!(is_settled(&history, 79.9) && !is_settled(&history, 80.0));
-        history.failed(&RULES, at(10.0), 1.0); // one that was not due
-        assert!(is_settled(&history, 79.9) && !is_settled(&history, 80.0));
-        history.failed(&RULES, at(80.0), 1.0);
-        assert!(is_settled(&history, 81.9) && !is_settled(&history, 82.0));
-        history.failed(&RULES, at(86_399.0), 1.0);
-        assert!(is_settled(&history, 86_399.9) && !is_settled(&history, 86_400.0));
+    proptest! {
+        #[test]
+        fn deadlines_say_what_ages_say(
+            events in proptest::collection::vec((moment(), 0..4_u8, 0.0..1.0), 0..6),
+            moments in proptest::collection::vec(moment(), 8),
+            stale_if_error in proptest::sample::select(vec![100, 500, 700, 86_400]),
+            stale_while_revalidate in proptest::sample::select(vec![0, 1, 600]),
+        ) {
+            let rules = RULES
+                .stale_if_error(Duration::from_secs(stale_if_error))
+                .stale_while_revalidate(Duration::from_secs(stale_while_revalidate));
+            let mut history = History::default();
+            for (now, event, random) in events {
+                match event {
+                    0 => history.succeeded(&rules, now, Some(Duration::from_secs(100)), random),
+                    1 => history.failed_aside(&rules, now),
+                    _ => history.failed(&rules, now, random),
+                }
+                for &now in &moments {
+                    prop_assert_eq!(history.decide(now), decide_by_age(&history, &rules, now));
+                }
+            }
+        }
     }
 
     /// Such as one that a test gives.
@@ -559,7 +567,9 @@ mod tests {
         };
         let mut history = History::default();
         history.succeeded(&RULES, now, None, MIDDLE);
-        assert_eq!(history.decide(&RULES, now), Decision::Use);
+        assert_eq!(history.decide(now), Decision::Use);
+        history.failed(&RULES, now, MIDDLE);
+        assert_eq!(history.decide(now), Decision::Use);
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl RemoteKeySet {
     pub(crate) fn current(&self, now: Now, waited: Option<&Fetched>) -> Result<Snapshot, NoKeys> {
         let rules = &self.0.config.rules;
         let mut snapshot = self.snapshot(now);
-        match (snapshot.state.history.decide(rules, now), waited) {
+        match (snapshot.state.history.decide(now), waited) {
             (Decision::Use, _) | (Decision::JoinThenUse, Some(_)) => Ok(snapshot),
             (Decision::UseAndRefresh, _) => {
                 snapshot.refresh_is_due = true;
@@ -237,13 +237,7 @@ impl RemoteKeySet {
 
     /// Whether tokens can be verified without waiting for a first fetch.
     pub(crate) fn has_usable_keys(&self, now: Now) -> bool {
-        match self
-            .0
-            .state
-            .load()
-            .history
-            .decide(&self.0.config.rules, now)
-        {
+        match self.0.state.load().history.decide(now) {
             Decision::Use | Decision::UseAndRefresh | Decision::JoinThenUse => true,
             Decision::Wait | Decision::Refuse => false,
         }

@@ -230,10 +230,9 @@ impl Shared {
     fn is_fetch_due(&self, reason: Reason, now: Now) -> bool {
         let (rules, state) = (&self.config.rules, self.state.load());
         match reason {
-            Reason::Schedule => !matches!(
-                state.history.decide(rules, now),
-                Decision::Use | Decision::Refuse
-            ),
+            Reason::Schedule => {
+                !matches!(state.history.decide(now), Decision::Use | Decision::Refuse)
+            }
             Reason::UnknownKey => state.history.decide_unknown_key(now) == UnknownKey::Fetch,
             Reason::BadSignature => state.history.is_bad_signature_fetch_due(rules, now),
             Reason::Operator => true,

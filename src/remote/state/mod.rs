@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Reason;
 use super::freshness::{History, age};
 use super::settings::KeyRefresh;
-use crate::clock::Now;
+use crate::clock::{Deadline, Now};
 use crate::error::{FetchError, FetchErrorKind, VerifyError};
 use crate::fetch::{ETag, FetchUrl};
 use crate::jwk::VerificationKey;
@@ -23,8 +23,7 @@ pub(super) struct State {
     unpublished: Vec<Unpublished>,
     /// The same, to select from.
     in_grace: KeySet,
-    /// The first of their graces ends when one of the clocks says this.
-    graces_until: Option<Now>,
+    first_end_of_grace: Option<Deadline>,
     /// Keys that the first source has withdrawn, which the failover must not bring back.
     withdrawn: Vec<Arc<VerificationKey>>,
     /// The last answer of the first source.
@@ -132,7 +131,7 @@ impl State {
     /// before keys are selected.
     #[inline]
     pub(super) fn has_ended_grace(&self, now: Now) -> bool {
-        self.graces_until.is_some_and(|end| now.has_reached(end))
+        self.first_end_of_grace.is_some_and(|end| end.has_come(now))
     }
 
     pub(super) fn end_graces(&mut self, now: Now) {
@@ -278,8 +277,8 @@ impl State {
             .map(|unpublished| Arc::clone(&unpublished.key));
         self.in_grace = KeySet::of(keys);
         let ends = (self.unpublished.iter())
-            .map(|unpublished| unpublished.since.plus(unpublished.serves_for));
-        self.graces_until = ends.reduce(Now::earlier);
+            .map(|unpublished| Deadline::after(unpublished.serves_for, unpublished.since));
+        self.first_end_of_grace = ends.reduce(Deadline::or);
     }
 
     /// Whether metadata is to be read before the next fetch of keys.
