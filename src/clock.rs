@@ -20,7 +20,7 @@ pub struct Now {
     pub monotonic: Duration,
 }
 
-/// What both clocks will say at some moment; `None` if that is more than a clock can tell.
+/// What each clock will say when it has come; `None` if that is more than it can tell.
 ///
 /// It has come when one of them says so. Every token asks, and comparing is quicker than to tell how long ago
 /// something was.

@@ -23,9 +23,9 @@ struct Success {
     fresh_for: Duration,
     refresh_after: Duration,
     refresh: Deadline,
-    /// The keys serve without a fetch to join until then.
+    /// A fetch that is due is joined from then on, unless the outage is known.
     join: Deadline,
-    /// Without a fetch that succeeds the keys are of no use from then on.
+    /// The keys are of no use from then on.
     end: Deadline,
 }
 
@@ -35,9 +35,10 @@ struct Failures {
     count: u32,
     last: Now,
     back_off: Duration,
+    /// A fetch is due from then on.
     next: Deadline,
-    /// The same without keys to use: a pause that grew long while there were some must not keep their successors
-    /// away.
+    /// The same without keys that may be used: a pause that grew long while they might must not keep their
+    /// successors away.
     next_without_keys: Deadline,
     /// The outage is known until then: nobody waits to learn of it again.
     known: Deadline,
@@ -178,11 +179,9 @@ impl History {
             };
             next.has_come(now)
         });
-        let serves_alone = success.is_some_and(|success| !success.join.has_come(now));
-        let in_known_outage = || failures.is_some_and(|failures| !failures.known.has_come(now));
+        let is_known = || failures.is_some_and(|failures| !failures.known.has_come(now));
         match (usable, is_due) {
-            (_, true) if serves_alone => Decision::UseAndRefresh,
-            (Some(_), true) if in_known_outage() => Decision::UseAndRefresh,
+            (Some(keys), true) if !keys.join.has_come(now) || is_known() => Decision::UseAndRefresh,
             (Some(_), true) => Decision::JoinThenUse,
             (Some(_), false) => Decision::Use,
             (None, true) => Decision::Wait,
@@ -344,6 +343,19 @@ mod tests {
         check(&history, 700.0, Decision::JoinThenUse);
         check(&history, 86_399.9, Decision::JoinThenUse);
         check(&history, 86_400.0, Decision::Wait);
+    }
+
+    #[test]
+    fn without_a_fetch_keys_serve_for_stale_if_error_and_no_longer() {
+        let hour = Duration::from_secs(3_600);
+        let rules = RULES.stale_if_error(hour);
+        let mut history = History::default();
+        history.succeeded(&rules, at(0.0), Some(hour), MIDDLE);
+        check(&history, 3_599.9, Decision::UseAndRefresh);
+        check(&history, 3_600.0, Decision::Wait);
+        history.failed(&rules, at(3_600.0), 1.0);
+        check(&history, 3_600.9, Decision::Refuse);
+        check(&history, 3_601.0, Decision::Wait);
     }
 
     #[test]
@@ -520,7 +532,7 @@ mod tests {
             } else {
                 Decision::Refuse
             }
-        } else if serve(rules.stale_while_revalidate) || (usable && is_known) {
+        } else if usable && (serve(rules.stale_while_revalidate) || is_known) {
             Decision::UseAndRefresh
         } else if usable {
             Decision::JoinThenUse
@@ -536,10 +548,12 @@ mod tests {
             moments in proptest::collection::vec(moment(), 8),
             stale_if_error in proptest::sample::select(vec![100, 500, 700, 86_400]),
             stale_while_revalidate in proptest::sample::select(vec![0, 1, 600]),
+            max_back_off in proptest::sample::select(vec![1, 2, 60]),
         ) {
             let rules = RULES
                 .stale_if_error(Duration::from_secs(stale_if_error))
-                .stale_while_revalidate(Duration::from_secs(stale_while_revalidate));
+                .stale_while_revalidate(Duration::from_secs(stale_while_revalidate))
+                .back_off(Duration::from_secs(1), Duration::from_secs(max_back_off));
             let mut history = History::default();
             for (now, event, random) in events {
                 match event {
@@ -568,8 +582,9 @@ mod tests {
         let mut history = History::default();
         history.succeeded(&RULES, now, None, MIDDLE);
         assert_eq!(history.decide(now), Decision::Use);
+        let mut history = History::default();
         history.failed(&RULES, now, MIDDLE);
-        assert_eq!(history.decide(now), Decision::Use);
+        assert_eq!(history.decide(now), Decision::Refuse);
     }
 
     #[test]
