@@ -1,5 +1,9 @@
 //! The default backend: every algorithm, with keys that stay parsed.
 
+use std::array;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519, ML_DSA_44,
@@ -13,10 +17,35 @@ use crate::algorithm::Algorithm;
 
 /// A key of aws-lc, bound to an algorithm.
 pub(crate) struct Key {
-    key: ParsedPublicKey,
+    first: ParsedPublicKey,
+    /// The same key for other threads, parsed again when one asks. With each check aws-lc locks a key
+    /// and counts its holders, and cores that share one wait for each other. None where that failed.
+    others: [OnceLock<Option<ParsedPublicKey>>; COPIES - 1],
     /// What a message is hashed with before its signature is checked. None where aws-lc does both at
     /// once, which is the same and takes 1 % longer.
     digest: Option<&'static digest::Algorithm>,
+}
+
+/// How many of a key there are at most; more threads than these share them. A copy of an RSA key takes 2 KiB.
+const COPIES: usize = 8;
+
+thread_local! {
+    /// Which copy of a key this thread takes.
+    static COPY: usize = {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        THREADS.fetch_add(1, Ordering::Relaxed) % COPIES
+    };
+}
+
+impl Key {
+    /// The copy of this thread.
+    fn copy(&self) -> &ParsedPublicKey {
+        let parse = || ParsedPublicKey::new(self.first.algorithm(), &self.first).ok();
+        COPY.with(|copy| copy.checked_sub(1))
+            .and_then(|other| self.others.get(other))
+            .and_then(|other| other.get_or_init(parse).as_ref())
+            .unwrap_or(&self.first)
+    }
 }
 
 impl Backend for Key {
@@ -24,7 +53,7 @@ impl Backend for Key {
         if material.kind() != algorithm.key_kind() {
             return Err(Unusable::Rejected);
         }
-        let key = match (material, scheme(algorithm)) {
+        let first = match (material, scheme(algorithm)) {
             (KeyMaterial::Rsa { n, e }, Scheme::Rsa(parameters)) => {
                 RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters)
             }
@@ -41,18 +70,20 @@ impl Backend for Key {
                 return Err(Unusable::Rejected);
             }
         };
-        let key = key.map_err(|_| Unusable::Rejected)?;
-        let digest = digest(algorithm);
-        Ok(Self { key, digest })
+        Ok(Self {
+            first: first.map_err(|_| Unusable::Rejected)?,
+            others: array::from_fn(|_| OnceLock::new()),
+            digest: digest(algorithm),
+        })
     }
 
     fn verify(&self, signing_input: &[u8], signature: &[u8]) -> bool {
         let verified = match self.digest {
             Some(algorithm) => {
                 let digest = digest::digest(algorithm, signing_input);
-                self.key.verify_digest_sig(&digest, signature)
+                self.copy().verify_digest_sig(&digest, signature)
             }
-            None => self.key.verify_sig(signing_input, signature),
+            None => self.copy().verify_sig(signing_input, signature),
         };
         verified.is_ok()
     }
