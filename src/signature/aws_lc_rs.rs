@@ -27,7 +27,7 @@ pub(crate) struct Key {
 }
 
 /// How many of a key there are at most; more threads than these share them. A copy of an RSA key takes 2 KiB.
-const COPIES: usize = 8;
+pub(super) const COPIES: usize = 8;
 
 thread_local! {
     /// Which copy of a key this thread takes.
@@ -45,6 +45,13 @@ impl Key {
             .and_then(|other| self.others.get(other))
             .and_then(|other| other.get_or_init(parse).as_ref())
             .unwrap_or(&self.first)
+    }
+
+    /// How many of the key there are by now.
+    #[cfg(test)]
+    pub(super) fn copies(&self) -> usize {
+        let parsed = |other: &&OnceLock<_>| matches!(other.get(), Some(Some(_)));
+        1 + self.others.iter().filter(parsed).count()
     }
 }
 

@@ -233,6 +233,30 @@ mod signed_here {
         }
     }
 
+    #[cfg(feature = "aws-lc-rs")]
+    #[test]
+    fn every_copy_of_a_key_for_another_thread_is_that_key() {
+        for algorithm in Algorithm::ALL.iter().copied() {
+            let key = SigningKey::generate(algorithm);
+            let signature = key.sign(algorithm, b"message");
+            let parsed = aws_lc_rs::Key::parse(&material(&key, algorithm), algorithm).unwrap();
+            assert_eq!(parsed.copies(), 1, "parsed before one is wanted");
+            // Threads of other tests take their turns between these.
+            for _ in 0..100 * aws_lc_rs::COPIES {
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        assert!(parsed.verify(b"message", &signature), "{algorithm}");
+                        assert!(!parsed.verify(b"massage", &signature), "{algorithm}");
+                    });
+                });
+                if parsed.copies() == aws_lc_rs::COPIES {
+                    break;
+                }
+            }
+            assert_eq!(parsed.copies(), aws_lc_rs::COPIES, "{algorithm}");
+        }
+    }
+
     #[test]
     fn a_key_verifies_only_what_it_was_parsed_for() {
         let key = SigningKey::generate(Algorithm::Ps256);
