@@ -51,6 +51,20 @@ impl Deadline {
         }
     }
 
+    /// How long until it has come; zero when it has.
+    pub(crate) fn left(&self, now: Now) -> Duration {
+        let wall = self
+            .wall
+            .map(|wall| wall.duration_since(now.wall).unwrap_or_default());
+        let monotonic = self
+            .monotonic
+            .map(|monotonic| monotonic.saturating_sub(now.monotonic));
+        wall.into_iter()
+            .chain(monotonic)
+            .min()
+            .unwrap_or(Duration::MAX)
+    }
+
     #[inline]
     pub(crate) fn has_come(&self, now: Now) -> bool {
         self.wall.is_some_and(|wall| now.wall >= wall)
@@ -169,7 +183,11 @@ mod tests {
             (now(0, 20), true),
         ] {
             assert_eq!(deadline.has_come(now), expected, "{now:?}");
+            assert_eq!(deadline.left(now).is_zero(), expected, "{now:?}");
             assert!(!Deadline::after(Duration::MAX, now).has_come(now));
+        }
+        for (now, seconds) in [(now(3, 14), 6), (now(3, 10), 7), (now(4, 13), 6)] {
+            assert_eq!(deadline.left(now), Duration::from_secs(seconds), "{now:?}");
         }
     }
 

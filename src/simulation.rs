@@ -97,7 +97,7 @@ impl KeyTiming {
     /// How long until a request starts a scheduled fetch.
     #[must_use]
     pub fn next_refresh(&self, now: Now) -> Duration {
-        self.history.next_refresh(&self.rules, now)
+        self.history.next_refresh(now)
     }
 
     /// How long a key goes on to serve that an answer of now lacks and the one before had. Asked

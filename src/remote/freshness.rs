@@ -21,7 +21,7 @@ pub(crate) struct History {
 struct Success {
     at: Now,
     fresh_for: Duration,
-    refresh_after: Duration,
+    /// A fetch is due from then on.
     refresh: Deadline,
     /// A fetch that is due is joined from then on, unless the outage is known.
     join: Deadline,
@@ -33,8 +33,6 @@ struct Success {
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     count: u32,
-    last: Now,
-    back_off: Duration,
     /// A fetch is due from then on.
     next: Deadline,
     /// The same without keys that may be used: a pause that grew long while they might must not keep their
@@ -96,7 +94,6 @@ impl History {
         self.success = Some(Success {
             at: now,
             fresh_for,
-            refresh_after,
             refresh: Deadline::after(refresh_after, now),
             join: Deadline::after(fresh_for.saturating_add(rules.stale_while_revalidate), now),
             end: Deadline::after(rules.stale_if_error, now),
@@ -172,13 +169,7 @@ impl History {
     fn decide_beyond(&self, success: Option<&Success>, now: Now) -> Decision {
         let failures = self.failures.as_ref();
         let usable = success.filter(|success| !success.end.has_come(now));
-        let is_due = failures.is_none_or(|failures| {
-            let next = match usable {
-                Some(_) => &failures.next,
-                None => &failures.next_without_keys,
-            };
-            next.has_come(now)
-        });
+        let is_due = failures.is_none_or(|failures| failures.next(usable).has_come(now));
         let is_known = || failures.is_some_and(|failures| !failures.known.has_come(now));
         match (usable, is_due) {
             (Some(keys), true) if !keys.join.has_come(now) || is_known() => Decision::UseAndRefresh,
@@ -244,11 +235,11 @@ impl History {
     }
 
     /// How long until a request starts a scheduled fetch; zero when the next one does.
-    pub(crate) fn next_refresh(&self, rules: &KeyRefresh, now: Now) -> Duration {
-        let pause = self.retry_after(rules, now).unwrap_or_default();
-        let left = self.success.map_or(Duration::ZERO, |success| {
-            success.refresh_after.saturating_sub(age(success.at, now))
-        });
+    pub(crate) fn next_refresh(&self, now: Now) -> Duration {
+        let pause = self.retry_after(now).unwrap_or_default();
+        let left = self
+            .success
+            .map_or(Duration::ZERO, |success| success.refresh.left(now));
         pause.max(left)
     }
 
@@ -259,33 +250,29 @@ impl History {
     }
 
     /// How long until a scheduled fetch is due after failures.
-    pub(crate) fn retry_after(&self, rules: &KeyRefresh, now: Now) -> Option<Duration> {
-        self.failures.map(|failures| {
-            let pause = failures.pause(rules, self.age(now));
-            pause.saturating_sub(age(failures.last, now))
-        })
+    pub(crate) fn retry_after(&self, now: Now) -> Option<Duration> {
+        let usable = self.success.filter(|success| !success.end.has_come(now));
+        self.failures
+            .map(|failures| failures.next(usable.as_ref()).left(now))
     }
 }
 
 impl Failures {
-    fn new(rules: &KeyRefresh, count: u32, last: Now, back_off: Duration) -> Self {
+    fn new(rules: &KeyRefresh, count: u32, now: Now, back_off: Duration) -> Self {
         let known_for = back_off.saturating_add(rules.stale_while_revalidate);
         Self {
             count,
-            last,
-            back_off,
-            next: Deadline::after(back_off, last),
-            next_without_keys: Deadline::after(back_off.min(rules.max_back_off), last),
-            known: Deadline::after(known_for, last),
+            next: Deadline::after(back_off, now),
+            next_without_keys: Deadline::after(back_off.min(rules.max_back_off), now),
+            known: Deadline::after(known_for, now),
         }
     }
 
-    /// The pause after the last one: one that grew long while keys were usable must not keep their
-    /// successors away once they are not.
-    fn pause(&self, rules: &KeyRefresh, age_of_keys: Option<Duration>) -> Duration {
-        match age_of_keys {
-            Some(age) if age < rules.stale_if_error => self.back_off,
-            _ => self.back_off.min(rules.max_back_off),
+    /// When a fetch is due again.
+    fn next(&self, usable: Option<&Success>) -> &Deadline {
+        match usable {
+            Some(_) => &self.next,
+            None => &self.next_without_keys,
         }
     }
 }
@@ -360,17 +347,13 @@ mod tests {
 
     #[test]
     fn a_stated_lifetime_is_clamped() {
-        let refresh_after = |stated| {
-            fetched_at_0(stated)
-                .success
-                .map(|success| success.refresh_after.as_secs())
-        };
-        assert_eq!(refresh_after(None), Some(480));
-        assert_eq!(refresh_after(Some(0)), Some(48));
-        assert_eq!(refresh_after(Some(60)), Some(48));
-        assert_eq!(refresh_after(Some(61)), Some(48));
-        assert_eq!(refresh_after(Some(3_600)), Some(2_880));
-        assert_eq!(refresh_after(Some(u64::MAX)), Some(2_880));
+        let refresh_after = |stated| fetched_at_0(stated).next_refresh(at(0.0)).as_secs();
+        assert_eq!(refresh_after(None), 480);
+        assert_eq!(refresh_after(Some(0)), 48);
+        assert_eq!(refresh_after(Some(60)), 48);
+        assert_eq!(refresh_after(Some(61)), 48);
+        assert_eq!(refresh_after(Some(3_600)), 2_880);
+        assert_eq!(refresh_after(Some(u64::MAX)), 2_880);
     }
 
     #[test]
@@ -378,12 +361,10 @@ mod tests {
         let refresh_after = |random| {
             let mut history = History::default();
             history.succeeded(&RULES, at(0.0), Some(Duration::from_secs(100)), random);
-            history
-                .success
-                .map(|success| success.refresh_after.as_secs_f64().round())
+            history.next_refresh(at(0.0)).as_secs_f64().round()
         };
-        assert_eq!(refresh_after(0.0), Some(70.0));
-        assert_eq!(refresh_after(1.0), Some(90.0));
+        assert_eq!(refresh_after(0.0), 70.0);
+        assert_eq!(refresh_after(1.0), 90.0);
     }
 
     #[test]
@@ -408,9 +389,7 @@ mod tests {
             for _ in 0..1_000 {
                 history.failed(&RULES, at(1.0), 1.0);
             }
-            history
-                .retry_after(&RULES, at(1.0))
-                .map(|pause| pause.as_secs())
+            history.retry_after(at(1.0)).map(|pause| pause.as_secs())
         };
         assert_eq!(after_many(History::default()), Some(60));
         assert_eq!(after_many(fetched_at_0(Some(100))), Some(60));
@@ -425,7 +404,7 @@ mod tests {
         check(&history, 1.0, Decision::Wait);
         history.succeeded(&RULES, at(1.0), None, MIDDLE);
         check(&history, 1.0, Decision::Use);
-        assert_eq!(history.retry_after(&RULES, at(1.0)), None);
+        assert_eq!(history.retry_after(at(1.0)), None);
     }
 
     #[track_caller]
@@ -513,31 +492,60 @@ mod tests {
     }
 
     /// The rules as they read, by ages.
-    fn decide_by_age(history: &History, rules: &KeyRefresh, now: Now) -> Decision {
-        let (keys, failures) = (history.success.as_ref(), history.failures.as_ref());
-        let keys = keys.map(|success| (success, age(success.at, now)));
-        let serve = |time| keys.is_some_and(|(success, age)| age < success.fresh_for + time);
-        let usable = keys.is_some_and(|(_, age)| age < rules.stale_if_error);
-        let failed = |failures: &Failures, time| age(failures.last, now) < time;
-        let paused = failures
-            .is_some_and(|failures| failed(failures, failures.pause(rules, history.age(now))));
-        let is_known = failures.is_some_and(|failures| {
-            failed(failures, failures.back_off + rules.stale_while_revalidate)
-        });
-        if keys.is_some_and(|(success, age)| age < success.refresh_after) {
-            Decision::Use
-        } else if paused {
-            if usable {
-                Decision::Use
+    struct ByAge {
+        rules: KeyRefresh,
+        /// When keys came, and how long after it a fetch is due.
+        keys: Option<(Now, Duration)>,
+        /// When a fetch failed, and how long none is due.
+        failed: Option<(Now, Duration)>,
+    }
+
+    impl ByAge {
+        const LIFETIME: Duration = Duration::from_secs(100);
+
+        fn pause(&self, now: Now) -> Option<Duration> {
+            let (failed, back_off) = self.failed?;
+            let pause = if self.are_keys_younger(self.rules.stale_if_error, now) {
+                back_off
             } else {
-                Decision::Refuse
+                back_off.min(self.rules.max_back_off)
+            };
+            Some(pause.saturating_sub(age(failed, now)))
+        }
+
+        fn next_refresh(&self, now: Now) -> Duration {
+            let left = |(came, due): (Now, Duration)| due.saturating_sub(age(came, now));
+            let pause = self.pause(now).unwrap_or_default();
+            pause.max(self.keys.map(left).unwrap_or_default())
+        }
+
+        fn are_keys_younger(&self, time: Duration, now: Now) -> bool {
+            self.keys.is_some_and(|(came, _)| age(came, now) < time)
+        }
+
+        fn decide(&self, now: Now) -> Decision {
+            let rules = &self.rules;
+            let usable = self.are_keys_younger(rules.stale_if_error, now);
+            let is_known = self.failed.is_some_and(|(failed, back_off)| {
+                age(failed, now) < back_off + rules.stale_while_revalidate
+            });
+            if self.keys.is_some_and(|(came, due)| age(came, now) < due) {
+                Decision::Use
+            } else if self.pause(now).is_some_and(|pause| !pause.is_zero()) {
+                if usable {
+                    Decision::Use
+                } else {
+                    Decision::Refuse
+                }
+            } else if !usable {
+                Decision::Wait
+            } else if is_known
+                || self.are_keys_younger(Self::LIFETIME + rules.stale_while_revalidate, now)
+            {
+                Decision::UseAndRefresh
+            } else {
+                Decision::JoinThenUse
             }
-        } else if usable && (serve(rules.stale_while_revalidate) || is_known) {
-            Decision::UseAndRefresh
-        } else if usable {
-            Decision::JoinThenUse
-        } else {
-            Decision::Wait
         }
     }
 
@@ -555,14 +563,32 @@ mod tests {
                 .stale_while_revalidate(Duration::from_secs(stale_while_revalidate))
                 .back_off(Duration::from_secs(1), Duration::from_secs(max_back_off));
             let mut history = History::default();
+            let mut by_age = ByAge { rules: rules.clone(), keys: None, failed: None };
+            let mut latest = Duration::ZERO;
             for (now, event, random) in events {
                 match event {
-                    0 => history.succeeded(&rules, now, Some(Duration::from_secs(100)), random),
-                    1 => history.failed_aside(&rules, now),
-                    _ => history.failed(&rules, now, random),
+                    0 => {
+                        history.succeeded(&rules, now, Some(ByAge::LIFETIME), random);
+                        by_age.keys = Some((now, history.next_refresh(now)));
+                        by_age.failed = None;
+                    }
+                    1 => {
+                        history.failed_aside(&rules, now);
+                        by_age.failed.get_or_insert((now, rules.min_back_off));
+                    }
+                    _ => {
+                        history.failed(&rules, now, random);
+                        by_age.failed = history.failures.map(|failures| (now, failures.next.left(now)));
+                    }
                 }
+                latest = latest.max(now.monotonic);
                 for &now in &moments {
-                    prop_assert_eq!(history.decide(now), decide_by_age(&history, &rules, now));
+                    prop_assert_eq!(history.decide(now), by_age.decide(now));
+                    // Else both clocks went back, which the monotonic one never does.
+                    if now.monotonic >= latest {
+                        prop_assert_eq!(history.retry_after(now), by_age.pause(now));
+                        prop_assert_eq!(history.next_refresh(now), by_age.next_refresh(now));
+                    }
                 }
             }
         }
@@ -612,7 +638,7 @@ mod tests {
             check(&history, now, Decision::UseAndRefresh);
             history.failed(&RULES, at(now), 1.0);
             check(&history, now + 0.1, Decision::Use);
-            now += history.retry_after(&RULES, at(now)).unwrap().as_secs_f64();
+            now += history.retry_after(at(now)).unwrap().as_secs_f64();
             attempts += 1;
         }
         check(&history, 86_399.9, Decision::Use);
@@ -638,16 +664,10 @@ mod tests {
     fn a_pause_after_a_failure_is_never_under_the_first() {
         let mut history = History::default();
         history.failed(&RULES, at(0.0), 0.0);
-        assert_eq!(
-            history.retry_after(&RULES, at(0.0)),
-            Some(Duration::from_secs(1))
-        );
+        assert_eq!(history.retry_after(at(0.0)), Some(Duration::from_secs(1)));
         history.failed(&RULES, at(0.0), 0.0);
         history.failed(&RULES, at(0.0), 0.0);
-        assert_eq!(
-            history.retry_after(&RULES, at(0.0)),
-            Some(Duration::from_secs(2))
-        );
+        assert_eq!(history.retry_after(at(0.0)), Some(Duration::from_secs(2)));
     }
 
     #[test]
@@ -688,7 +708,7 @@ mod tests {
 
     #[test]
     fn the_next_refresh_is_after_the_share_of_the_lifetime_or_the_pause() {
-        let next = |history: &History, seconds| history.next_refresh(&RULES, at(seconds)).as_secs();
+        let next = |history: &History, seconds| history.next_refresh(at(seconds)).as_secs();
         assert_eq!(next(&History::default(), 0.0), 0);
         let mut history = fetched_at_0(Some(100));
         assert_eq!(next(&history, 30.0), 50);

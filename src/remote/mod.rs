@@ -101,8 +101,8 @@ impl Snapshot {
     }
 
     /// The refusal when there are no usable keys and no fetch is due.
-    fn cooling_down(&self, rules: &KeyRefresh, now: Now) -> FetchError {
-        let retry_after = self.state.history.retry_after(rules, now);
+    fn cooling_down(&self, now: Now) -> FetchError {
+        let retry_after = self.state.history.retry_after(now);
         FetchError::with_retry_after(FetchErrorKind::CoolingDown, retry_after)
     }
 
@@ -132,7 +132,6 @@ impl RemoteKeySet {
     /// so that it waits for one at most.
     #[inline]
     pub(crate) fn current(&self, now: Now, waited: Option<&Fetched>) -> Result<Snapshot, NoKeys> {
-        let rules = &self.0.config.rules;
         let mut snapshot = self.snapshot(now);
         match (snapshot.state.history.decide(now), waited) {
             (Decision::Use, _) | (Decision::JoinThenUse, Some(_)) => Ok(snapshot),
@@ -146,7 +145,7 @@ impl RemoteKeySet {
                 Err(NoKeys::Refuse(error.clone()))
             }
             (Decision::Wait | Decision::Refuse, _) => {
-                Err(NoKeys::Refuse(snapshot.cooling_down(rules, now)))
+                Err(NoKeys::Refuse(snapshot.cooling_down(now)))
             }
         }
     }
@@ -283,11 +282,7 @@ impl RemoteKeySet {
     /// How long until a scheduled fetch is due.
     pub(crate) fn next_refresh(&self) -> Duration {
         let now = self.0.config.clock.now();
-        self.0
-            .state
-            .load()
-            .history
-            .next_refresh(&self.0.config.rules, now)
+        self.0.state.load().history.next_refresh(now)
     }
 
     /// Fetches anew, with a fetch that starts after this call, and from the issuer itself.
@@ -330,7 +325,7 @@ impl RemoteKeySet {
             age,
             keys: state.published.clone(),
             in_grace: state.in_grace().clone(),
-            next_refresh: state.history.next_refresh(&self.0.config.rules, now),
+            next_refresh: state.history.next_refresh(now),
             last_error: state.last_error.clone(),
             metadata_error: state.metadata_error().cloned(),
         }
