@@ -105,17 +105,22 @@ impl<'a> PresentedToken<'a> {
                 scheme.eq_ignore_ascii_case(SCHEME) && rest.first().is_none_or(|&byte| byte == b' ')
             });
         let Some((_, mut token)) = bearer else {
-            let mut words = credentials.split(|&byte| byte == b' ');
-            return Err(if words.next().is_some_and(is_token) {
-                BearerError::OtherScheme
-            } else {
-                BearerError::Malformed
-            });
+            return Err(Self::not_bearer(credentials));
         };
         while let [b' ', tail @ ..] = token {
             token = tail;
         }
         Ok(Self(token))
+    }
+
+    #[cold]
+    fn not_bearer(credentials: &[u8]) -> BearerError {
+        let mut words = credentials.split(|&byte| byte == b' ');
+        if words.next().is_some_and(is_token) {
+            BearerError::OtherScheme
+        } else {
+            BearerError::Malformed
+        }
     }
 
     /// Looks at the characters.
@@ -129,6 +134,7 @@ impl<'a> PresentedToken<'a> {
 
     /// What a request with this is refused for: that it is no bearer token, or else this.
     #[cfg(feature = "tower")]
+    #[cold]
     pub(crate) fn refused_for(self, otherwise: BearerError) -> BearerError {
         self.parse().err().unwrap_or(otherwise)
     }

@@ -99,6 +99,9 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut kind = self.project().kind;
         match kind.as_mut().project() {
+            KindProjection::Inner { body, ending: None } => {
+                body.poll_frame(cx).map_err(BodyError::Service)
+            }
             KindProjection::Inner { body, ending } => {
                 ending.take_if(|ending| ending.spares(&*body));
                 let polled = body.poll_frame(cx);

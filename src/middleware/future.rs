@@ -126,12 +126,15 @@ where
                     ending,
                 }
             }
-            Err(cause) => {
-                let grpc = is_grpc(request.method(), request.version(), request.headers());
-                Self::Refused {
-                    rejection: Rejection::new(cause, grpc, Arc::clone(&gate.responder)),
-                }
-            }
+            Err(cause) => Self::refused(gate, &request, cause),
+        }
+    }
+
+    #[cold]
+    fn refused(gate: &Gate, request: &Request<B>, cause: Cause) -> Self {
+        let grpc = is_grpc(request.method(), request.version(), request.headers());
+        Self::Refused {
+            rejection: Rejection::new(cause, grpc, Arc::clone(&gate.responder)),
         }
     }
 }
@@ -156,27 +159,43 @@ where
                     return Poll::Ready(Ok(response));
                 }
                 StateProjection::Refused { rejection } => {
-                    return Poll::Ready(Ok(rejection.clone().respond().map(ResponseBody::refusal)));
+                    return Poll::Ready(Ok(refused(rejection)));
                 }
                 StateProjection::Waiting { verdict, held } => {
-                    let verdict = ready!(verdict.as_mut().poll(cx))
-                        .map(Some)
-                        .map_err(Cause::Token);
-                    let Some(held) = held.take() else {
-                        // Not reached: what was held goes together with this state.
-                        return Poll::Pending;
-                    };
-                    let Held {
-                        gate,
-                        mut service,
-                        request,
-                    } = *held;
-                    State::decided(&gate, &mut service, request, verdict)
+                    ready!(waited(verdict, held, cx))
                 }
             };
             state.set(next);
         }
     }
+}
+
+#[cold]
+fn refused<B>(rejection: &Rejection) -> Response<ResponseBody<B>> {
+    rejection.clone().respond().map(ResponseBody::refusal)
+}
+
+#[cold]
+fn waited<S, B>(
+    verdict: &mut Verdict,
+    held: &mut Option<Box<Held<S, B>>>,
+    cx: &mut Context<'_>,
+) -> Poll<State<S, B>>
+where
+    S: Service<Request<B>>,
+{
+    let verdict = ready!(verdict.as_mut().poll(cx));
+    let Some(held) = held.take() else {
+        // Not reached: what was held goes together with this state.
+        return Poll::Pending;
+    };
+    let Held {
+        gate,
+        mut service,
+        request,
+    } = *held;
+    let verdict = verdict.map(Some).map_err(Cause::Token);
+    Poll::Ready(State::decided(&gate, &mut service, request, verdict))
 }
 
 impl<S, B> fmt::Debug for ResponseFuture<S, B>

@@ -166,6 +166,7 @@ impl History {
     }
 
     /// The same, for keys that are to be refreshed or are not there.
+    #[cold]
     fn decide_beyond(&self, success: Option<&Success>, now: Now) -> Decision {
         let failures = self.failures.as_ref();
         let usable = success.filter(|success| !success.end.has_come(now));

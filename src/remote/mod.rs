@@ -132,8 +132,22 @@ impl RemoteKeySet {
     /// so that it waits for one at most.
     #[inline]
     pub(crate) fn current(&self, now: Now, waited: Option<&Fetched>) -> Result<Snapshot, NoKeys> {
-        let mut snapshot = self.snapshot(now);
-        match (snapshot.state.history.decide(now), waited) {
+        let snapshot = self.snapshot(now);
+        match snapshot.state.history.decide(now) {
+            Decision::Use => Ok(snapshot),
+            decision => Self::current_beyond(snapshot, decision, now, waited),
+        }
+    }
+
+    /// The same, for keys that are not simply to be used.
+    #[cold]
+    fn current_beyond(
+        mut snapshot: Snapshot,
+        decision: Decision,
+        now: Now,
+        waited: Option<&Fetched>,
+    ) -> Result<Snapshot, NoKeys> {
+        match (decision, waited) {
             (Decision::Use, _) | (Decision::JoinThenUse, Some(_)) => Ok(snapshot),
             (Decision::UseAndRefresh, _) => {
                 snapshot.refresh_is_due = true;
@@ -155,13 +169,18 @@ impl RemoteKeySet {
     fn snapshot(&self, now: Now) -> Snapshot {
         let mut state = self.0.state.load();
         if state.has_ended_grace(now) {
-            self.0.update(|state| state.end_graces(now));
-            state = self.0.state.load();
+            state = self.end_graces(now);
         }
         Snapshot {
             state,
             refresh_is_due: false,
         }
+    }
+
+    #[cold]
+    fn end_graces(&self, now: Now) -> Guard<Arc<State>> {
+        self.0.update(|state| state.end_graces(now));
+        self.0.state.load()
     }
 
     /// Starts the background fetch that is due for these keys, if one is.

@@ -156,9 +156,22 @@ impl Verifier {
         let now = self.0.clock.now();
         account.begin(now);
         let known = self.0.verified.get(token, &self.0.issuers, now, account);
-        if let Some(verified) = known {
-            return Ok(verified); // the same bytes as before, and all that can change checked anew
+        match known {
+            Some(verified) => Ok(verified), // the same bytes as before, and all that can change checked anew
+            None => self.evaluate_anew(token, now, waited, account),
         }
+    }
+
+    /// Apart from what a remembered token needs, which is to be little code: on a server each line of it that
+    /// is touched comes from a farther cache.
+    #[inline(never)]
+    fn evaluate_anew<'v>(
+        &'v self,
+        token: &[u8],
+        now: Now,
+        waited: Waited<'_>,
+        account: &mut Account<'v>,
+    ) -> Result<VerifiedToken, Stop<'v>> {
         let (verified, issuer) = self.judge(token, now, waited, account)?;
         self.0.verified.insert(token, &verified, issuer);
         Ok(verified)

@@ -181,6 +181,7 @@ impl TokenSource {
         Self(Source::Custom(Arc::new(find)))
     }
 
+    #[inline(never)]
     fn find<'r>(&self, head: RequestHead<'r>) -> Result<Option<PresentedToken<'r>>, BearerError> {
         let token = match &self.0 {
             Source::Header => return PresentedToken::from_headers(head.headers),

@@ -34,7 +34,7 @@ pub(super) fn find<'r>(uri: &'r Uri, name: &str) -> Result<Option<BearerToken<'r
 
 /// Whether there is such a parameter, whatever its value is.
 pub(super) fn has(uri: &Uri, name: &str) -> bool {
-    values(uri, name).next().is_some()
+    uri.query().is_some() && values(uri, name).next().is_some()
 }
 
 fn values<'r>(uri: &'r Uri, name: &str) -> impl Iterator<Item = &'r [u8]> {

@@ -116,10 +116,13 @@ impl State {
         last_found: &LastFound,
     ) -> bool {
         // Those published come first, so that each of them is.
-        self.published.selects(header, key, last_found)
-            || self
-                .candidates(header)
-                .is_ok_and(|candidates| candidates.have_material_of(key))
+        self.published.selects(header, key, last_found) || self.has_other_candidate(header, key)
+    }
+
+    #[cold]
+    fn has_other_candidate(&self, header: &Header, key: &Arc<VerificationKey>) -> bool {
+        self.candidates(header)
+            .is_ok_and(|candidates| candidates.have_material_of(key))
     }
 
     /// The keys that are published no more and serve on.

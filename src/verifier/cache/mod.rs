@@ -203,7 +203,7 @@ impl VerifiedTokens {
         now: Now,
         account: &mut Account<'v>,
     ) -> Option<VerifiedToken> {
-        let Tokens { kept, recent, .. } = self.0.as_ref()?;
+        let tokens = self.0.as_ref()?;
         if token.len() > MAX_TOKEN_BYTES {
             return None; // never verified, and not worth a look
         }
@@ -216,11 +216,10 @@ impl VerifiedTokens {
             Some(entry.token.clone())
         };
         let second = now.monotonic.as_secs();
-        let hit = recent.look(token, second, &mut accept).unwrap_or_else(|| {
-            let entry = kept.get(&Received(token))?;
-            recent.put(&entry, second);
-            accept(&entry)
-        });
+        let hit = match tokens.recent.look(token, second, &mut accept) {
+            Some(looked) => looked,
+            None => tokens.kept(token, second).as_deref().and_then(accept),
+        };
         account.looked_up(hit.is_some());
         hit
     }
@@ -232,6 +231,16 @@ impl VerifiedTokens {
             let entry = Arc::new(Entry::new(token, verified.clone(), issuer.place));
             kept.insert(entry.text.clone(), entry);
         }
+    }
+}
+
+impl Tokens {
+    /// What moka keeps of a token, which is noted as its use.
+    #[inline(never)]
+    fn kept(&self, token: &[u8], second: u64) -> Option<Arc<Entry>> {
+        let entry = self.kept.get(&Received(token))?;
+        self.recent.put(&entry, second);
+        Some(entry)
     }
 }
 
