@@ -40,11 +40,12 @@ pub(crate) enum Event {
     Rotation,
     OutageRefused,
     OutageHanging,
+    FloodElsewhere,
     Flood,
 }
 
 impl Event {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Quiet,
         Self::QuietAgain,
         Self::Spinning,
@@ -52,6 +53,7 @@ impl Event {
         Self::Rotation,
         Self::OutageRefused,
         Self::OutageHanging,
+        Self::FloodElsewhere,
         Self::Flood,
     ];
 
@@ -64,6 +66,7 @@ impl Event {
             Self::Rotation => "rotation, every 100 ms",
             Self::OutageRefused => "outage, a refused fetch every 100 ms",
             Self::OutageHanging => "outage, a fetch that hangs",
+            Self::FloodElsewhere => "the same flood, of another verifier",
             Self::Flood => "flood, 10,000 invented kids a second",
         }
     }
@@ -85,6 +88,8 @@ pub(crate) enum Way {
 pub(crate) struct Scene {
     issuer: TestIssuer,
     verifier: Verifier,
+    /// Built alike, and shares nothing with it but the clock.
+    other: Verifier,
     clock: Shifted,
     fetches: Fetches,
     runtime: Runtime,
@@ -132,19 +137,23 @@ impl Scene {
 
         let (clock, fetches) = (Shifted::default(), Fetches::default());
         let trusted = Issuer::discover(issuer.issuer(), Audience::of(AUDIENCE));
-        let verifier = Verifier::builder()
-            .issuer(trusted)
-            .clock(clock.clone())
-            .observer(fetches.clone())
-            .cache(match way {
-                Way::Now | Way::Await => TokenCache::off(),
-                Way::Remembered => TokenCache::default(),
-            })
-            .build()?;
+        let build = || {
+            Verifier::builder()
+                .issuer(trusted.clone())
+                .clock(clock.clone())
+                .observer(fetches.clone())
+                .cache(match way {
+                    Way::Now | Way::Await => TokenCache::off(),
+                    Way::Remembered => TokenCache::default(),
+                })
+                .build()
+        };
+        let (verifier, other) = (build()?, build()?);
         let scene = Self {
             invented: invented.collect::<Result<_>>()?,
             issuer,
             verifier,
+            other,
             clock,
             fetches,
             runtime,
@@ -162,7 +171,9 @@ impl Scene {
         // From the same state each time: fresh keys, none in its grace, no failure.
         self.issuer.recover();
         self.clock.advance(Duration::from_secs(60));
-        self.runtime.block_on(self.verifier.refresh_now())?;
+        for verifier in [&self.verifier, &self.other] {
+            self.runtime.block_on(verifier.refresh_now())?;
+        }
 
         let running = Arc::new(AtomicBool::new(true));
         let other = thread::spawn({
@@ -214,15 +225,10 @@ impl Scene {
         let fetched = self.fetches.ended();
         match event {
             Event::Quiet | Event::QuietAgain => return true,
-            // What the flood does besides: how much of its row is the machine's.
+            // What the flood does besides, and what work beside it does: how much of its row is the machine's.
             Event::Spinning => return at_a_rate(running, || true),
-            Event::Flood => {
-                return at_a_rate(running, || {
-                    let number = usize::try_from(self.flood.fetch_add(1, SeqCst));
-                    let token = &self.invented[number.unwrap_or_default() % INVENTED];
-                    self.verifier.verify_now(token).is_err()
-                });
-            }
+            Event::FloodElsewhere => return self.flood(&self.other, running),
+            Event::Flood => return self.flood(&self.verifier, running),
             Event::Refresh => self.every_100_ms(running, || {
                 self.clock.advance(PAST_REFRESH);
             }),
@@ -253,6 +259,14 @@ impl Scene {
             }
         }
         self.fetches.ended() > fetched
+    }
+
+    fn flood(&self, verifier: &Verifier, running: &AtomicBool) -> bool {
+        at_a_rate(running, || {
+            let number = usize::try_from(self.flood.fetch_add(1, SeqCst));
+            let token = &self.invented[number.unwrap_or_default() % INVENTED];
+            verifier.verify_now(token).is_err()
+        })
     }
 
     /// Makes a fetch due, waits until it has ended, and so on.
