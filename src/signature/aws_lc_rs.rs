@@ -48,6 +48,7 @@ impl Key {
     }
 
     /// How many of the key there are by now.
+    #[cfg(feature = "testing")]
     #[cfg(test)]
     pub(super) fn copies(&self) -> usize {
         let parsed = |other: &&OnceLock<_>| matches!(other.get(), Some(Some(_)));
