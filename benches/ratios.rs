@@ -237,29 +237,31 @@ fn threads(rounds: usize, goals: &mut Goals) {
             scope.spawn(move || {
                 for row in begins {
                     let (_, work, _) = rows[row];
-                    let mut n = first;
+                    let (started, mut n) = (Instant::now(), first);
                     while n % 16 != 0 || !stop.load(Ordering::Relaxed) {
                         work(n);
                         n += 1;
                     }
-                    end.send(n - first).unwrap();
+                    // By its own clock: whoever is to stop two waits for a core.
+                    let calls = (n - first) as f64;
+                    end.send(calls / started.elapsed().as_secs_f64()).unwrap();
                 }
             });
             (begin, ended)
         });
-        let calls = |workers: &[(mpsc::Sender<usize>, mpsc::Receiver<usize>)], row| {
+        let rate = |workers: &[(mpsc::Sender<usize>, mpsc::Receiver<f64>)], row| {
             stop.store(false, Ordering::Relaxed);
             let begun = workers.iter().map(|(begin, _)| begin.send(row));
             begun.for_each(|sent| sent.unwrap());
             std::thread::sleep(8 * ROUND);
             stop.store(true, Ordering::Relaxed);
             let ended = workers.iter().map(|(_, ended)| ended.recv().unwrap());
-            ended.sum::<usize>() as f64
+            ended.sum::<f64>()
         };
         for _ in 0..rounds {
             for (row, column) in ratios.iter_mut().enumerate() {
-                let alone = calls(&workers[..1], row) + calls(&workers[1..], row);
-                column.push(2.0 * calls(&workers, row) / alone);
+                let alone = rate(&workers[..1], row) + rate(&workers[1..], row);
+                column.push(2.0 * rate(&workers, row) / alone);
             }
         }
     });
