@@ -657,6 +657,13 @@ mod tests {
             history.failed(&RULES, at(86_399.0), 1.0);
         }
         check(&history, 86_399.9, Decision::Use);
+        let retry = |seconds| {
+            history
+                .retry_after(at(seconds))
+                .map(|pause| pause.as_secs())
+        };
+        assert_eq!(retry(86_399.0), Some(900));
+        assert_eq!(retry(86_400.0), Some(59));
         check(&history, 86_458.9, Decision::Refuse);
         check(&history, 86_459.0, Decision::Wait);
     }

@@ -18,7 +18,7 @@ use crate::algorithm::Algorithm;
 /// A key of aws-lc, bound to an algorithm.
 pub(crate) struct Key {
     first: ParsedPublicKey,
-    /// The same key for other threads, parsed again when one asks. With each check aws-lc locks a key
+    /// The same key for other threads, parsed again when one has verified with it. With each check aws-lc locks a key
     /// and counts its holders, and cores that share one wait for each other. None where that failed.
     others: [OnceLock<Option<ParsedPublicKey>>; COPIES - 1],
     /// What a message is hashed with before its signature is checked. None where aws-lc does both at
@@ -26,7 +26,7 @@ pub(crate) struct Key {
     digest: Option<&'static digest::Algorithm>,
 }
 
-/// How many of a key there are at most; more threads than these share them. A copy of an RSA key takes 2 KiB.
+/// How many of a key there are at most; threads may share one. A copy of an RSA-2048 key takes 2 KiB.
 pub(super) const COPIES: usize = 8;
 
 thread_local! {
@@ -38,13 +38,10 @@ thread_local! {
 }
 
 impl Key {
-    /// The copy of this thread.
-    fn copy(&self) -> &ParsedPublicKey {
-        let parse = || ParsedPublicKey::new(self.first.algorithm(), &self.first).ok();
-        COPY.with(|copy| copy.checked_sub(1))
-            .and_then(|other| self.others.get(other))
-            .and_then(|other| other.get_or_init(parse).as_ref())
-            .unwrap_or(&self.first)
+    /// Where the copy of this thread is or will be, unless it is the first.
+    fn place(&self) -> Option<&OnceLock<Option<ParsedPublicKey>>> {
+        let other = COPY.with(|copy| copy.checked_sub(1))?;
+        self.others.get(other)
     }
 
     /// How many of the key there are by now.
@@ -86,13 +83,20 @@ impl Backend for Key {
     }
 
     fn verify(&self, signing_input: &[u8], signature: &[u8]) -> bool {
+        let place = self.place();
+        let copy = place.and_then(|place| place.get()?.as_ref());
+        let key = copy.unwrap_or(&self.first);
         let verified = match self.digest {
             Some(algorithm) => {
                 let digest = digest::digest(algorithm, signing_input);
-                self.copy().verify_digest_sig(&digest, signature)
+                key.verify_digest_sig(&digest, signature)
             }
-            None => self.copy().verify_sig(signing_input, signature),
+            None => key.verify_sig(signing_input, signature),
         };
+        // Not for a wrong signature, which anybody can send.
+        if let (Ok(()), Some(place)) = (verified, place) {
+            place.get_or_init(|| ParsedPublicKey::new(self.first.algorithm(), &self.first).ok());
+        }
         verified.is_ok()
     }
 

@@ -245,6 +245,10 @@ mod signed_here {
             for _ in 0..100 * aws_lc_rs::COPIES {
                 std::thread::scope(|scope| {
                     scope.spawn(|| {
+                        let copies = parsed.copies();
+                        assert!(!parsed.verify(b"massage", &signature), "{algorithm}");
+                        assert_eq!(parsed.copies(), copies, "for a wrong signature");
+                        assert!(parsed.verify(b"message", &signature), "{algorithm}");
                         assert!(parsed.verify(b"message", &signature), "{algorithm}");
                         assert!(!parsed.verify(b"massage", &signature), "{algorithm}");
                     });
