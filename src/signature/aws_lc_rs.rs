@@ -18,8 +18,9 @@ use crate::algorithm::Algorithm;
 /// A key of aws-lc, bound to an algorithm.
 pub(crate) struct Key {
     first: ParsedPublicKey,
-    /// The same key for other threads, parsed again when one has verified with it. With each check aws-lc locks a key
-    /// and counts its holders, and cores that share one wait for each other. None where that failed.
+    /// The same key for other threads, parsed again when one has verified with it: at each check aws-lc
+    /// counts a key's holders, and locks an RSA key, and cores that share one wait for each other.
+    /// None where that failed; then the first serves.
     others: [OnceLock<Option<ParsedPublicKey>>; COPIES - 1],
     /// What a message is hashed with before its signature is checked. None where aws-lc does both at
     /// once, which is the same and takes 1 % longer.
