@@ -161,6 +161,7 @@ mod tests {
         };
         let at = |wall, monotonic| Deadline::after(Duration::ZERO, now(wall, monotonic));
         let deadline = at(10, 20);
+        let never = Deadline::after(Duration::MAX, now(0, 1));
         assert_eq!(
             Deadline::after(Duration::from_secs(4), now(6, 16)),
             deadline
@@ -170,7 +171,7 @@ mod tests {
             (at(9, 21), at(9, 20)),
             (at(11, 19), at(10, 19)),
             (at(11, 21), deadline),
-            (Deadline::after(Duration::MAX, now(0, 1)), deadline),
+            (never, deadline),
         ] {
             assert_eq!(deadline.or(other), first);
             assert_eq!(other.or(deadline), first);
@@ -184,9 +185,16 @@ mod tests {
         ] {
             assert_eq!(deadline.has_come(now), expected, "{now:?}");
             assert_eq!(deadline.left(now).is_zero(), expected, "{now:?}");
-            assert!(!Deadline::after(Duration::MAX, now).has_come(now));
+            assert!(!never.has_come(now));
+            assert_eq!(never.left(now), Duration::MAX);
         }
-        for (now, seconds) in [(now(3, 14), 6), (now(3, 10), 7), (now(4, 13), 6)] {
+        for (now, seconds) in [
+            (now(3, 14), 6),
+            (now(3, 10), 7),
+            (now(4, 13), 6),
+            (now(11, 0), 0),
+            (now(0, 21), 0),
+        ] {
             assert_eq!(deadline.left(now), Duration::from_secs(seconds), "{now:?}");
         }
     }

@@ -250,11 +250,15 @@ impl History {
             .map(|(asked, interval)| interval.saturating_sub(age(asked, now)))
     }
 
-    /// How long until a scheduled fetch is due after failures.
+    /// How long until a scheduled fetch is due after failures: the pause is over, or the keys have ended
+    /// and the shorter one is.
     pub(crate) fn retry_after(&self, now: Now) -> Option<Duration> {
-        let usable = self.success.filter(|success| !success.end.has_come(now));
-        self.failures
-            .map(|failures| failures.next(usable.as_ref()).left(now))
+        let end = self.success.map(|success| success.end.left(now));
+        self.failures.map(|failures| {
+            let without_keys = failures.next_without_keys.left(now);
+            let next = failures.next.left(now);
+            next.min(without_keys.max(end.unwrap_or_default()))
+        })
     }
 }
 
@@ -501,23 +505,39 @@ mod tests {
         failed: Option<(Now, Duration)>,
     }
 
+    fn later(now: Now, time: Duration) -> Now {
+        Now {
+            wall: now.wall + time,
+            monotonic: now.monotonic + time,
+        }
+    }
+
+    impl History {
+        fn is_fetch_due(&self, now: Now) -> bool {
+            !matches!(self.decide(now), Decision::Use | Decision::Refuse)
+        }
+    }
+
+    fn left(time: Duration, since: Now, now: Now) -> Duration {
+        time.saturating_sub(age(since, now))
+    }
+
     impl ByAge {
         const LIFETIME: Duration = Duration::from_secs(100);
 
         fn pause(&self, now: Now) -> Option<Duration> {
             let (failed, back_off) = self.failed?;
-            let pause = if self.are_keys_younger(self.rules.stale_if_error, now) {
-                back_off
-            } else {
-                back_off.min(self.rules.max_back_off)
-            };
-            Some(pause.saturating_sub(age(failed, now)))
+            let keys = self
+                .keys
+                .map(|(came, _)| left(self.rules.stale_if_error, came, now));
+            let shorter = back_off.min(self.rules.max_back_off);
+            let without_keys = left(shorter, failed, now).max(keys.unwrap_or_default());
+            Some(left(back_off, failed, now).min(without_keys))
         }
 
         fn next_refresh(&self, now: Now) -> Duration {
-            let left = |(came, due): (Now, Duration)| due.saturating_sub(age(came, now));
-            let pause = self.pause(now).unwrap_or_default();
-            pause.max(self.keys.map(left).unwrap_or_default())
+            let due = self.keys.map(|(came, due)| left(due, came, now));
+            self.pause(now).max(due).unwrap_or_default()
         }
 
         fn are_keys_younger(&self, time: Duration, now: Now) -> bool {
@@ -588,7 +608,11 @@ mod tests {
                     // Else both clocks went back, which the monotonic one never does.
                     if now.monotonic >= latest {
                         prop_assert_eq!(history.retry_after(now), by_age.pause(now));
-                        prop_assert_eq!(history.next_refresh(now), by_age.next_refresh(now));
+                        let next = history.next_refresh(now);
+                        prop_assert_eq!(next, by_age.next_refresh(now));
+                        prop_assert!(history.is_fetch_due(later(now, next)));
+                        let before = next.checked_sub(Duration::from_nanos(1));
+                        prop_assert!(before.is_none_or(|before| !history.is_fetch_due(later(now, before))));
                     }
                 }
             }
@@ -662,7 +686,7 @@ mod tests {
                 .retry_after(at(seconds))
                 .map(|pause| pause.as_secs())
         };
-        assert_eq!(retry(86_399.0), Some(900));
+        assert_eq!(retry(86_399.0), Some(60), "the keys end in a second");
         assert_eq!(retry(86_400.0), Some(59));
         check(&history, 86_458.9, Decision::Refuse);
         check(&history, 86_459.0, Decision::Wait);
