@@ -86,8 +86,13 @@ fn measure(way: Way, rounds: usize) -> Result<Ratios> {
     let scene = Arc::new(Scene::set(way)?);
     let mut measured: Vec<Vec<Percentiles>> = vec![Vec::new(); Event::ALL.len()];
     for round in 0..rounds {
-        // Another one begins each time, so that none always follows the same noise.
+        // Another one begins each time, and they go forth and back, so that none always follows the same noise.
         for turn in 0..Event::ALL.len() {
+            let turn = if round % 2 == 0 {
+                turn
+            } else {
+                Event::ALL.len() - 1 - turn
+            };
             let index = (round + turn) % Event::ALL.len();
             measured[index].push(scene.round(Event::ALL[index])?);
         }

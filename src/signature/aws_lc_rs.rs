@@ -1,6 +1,5 @@
 //! The default backend: every algorithm, with keys that stay parsed.
 
-use std::array;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,11 +20,13 @@ pub(crate) struct Key {
     /// The same key for other threads, parsed again when one has verified with it: at each check aws-lc
     /// counts a key's holders, and locks an RSA key, and cores that share one wait for each other.
     /// None where that failed; then the first serves.
-    others: [OnceLock<Option<ParsedPublicKey>>; COPIES - 1],
+    others: OnceLock<Box<[ParsedLater; COPIES - 1]>>,
     /// What a message is hashed with before its signature is checked. None where aws-lc does both at
     /// once, which is the same and takes 1 % longer.
     digest: Option<&'static digest::Algorithm>,
 }
+
+type ParsedLater = OnceLock<Option<ParsedPublicKey>>;
 
 /// How many of a key there are at most; threads may share one. A copy of an RSA-2048 key takes 2 KiB.
 pub(super) const COPIES: usize = 8;
@@ -39,18 +40,22 @@ thread_local! {
 }
 
 impl Key {
-    /// Where the copy of this thread is or will be, unless it is the first.
-    fn place(&self) -> Option<&OnceLock<Option<ParsedPublicKey>>> {
-        let other = COPY.with(|copy| copy.checked_sub(1))?;
-        self.others.get(other)
+    /// The copy of the thread that has this place, if it is there.
+    fn copy(&self, place: usize) -> Option<&ParsedPublicKey> {
+        self.others.get()?.get(place)?.get()?.as_ref()
+    }
+
+    fn make_copy(&self, place: usize) {
+        if let Some(copy) = self.others.get_or_init(Box::default).get(place) {
+            copy.get_or_init(|| ParsedPublicKey::new(self.first.algorithm(), &self.first).ok());
+        }
     }
 
     /// How many of the key there are by now.
     #[cfg(feature = "testing")]
     #[cfg(test)]
     pub(super) fn copies(&self) -> usize {
-        let parsed = |other: &&OnceLock<_>| matches!(other.get(), Some(Some(_)));
-        1 + self.others.iter().filter(parsed).count()
+        1 + (0..COPIES).filter_map(|place| self.copy(place)).count()
     }
 }
 
@@ -78,14 +83,15 @@ impl Backend for Key {
         };
         Ok(Self {
             first: first.map_err(|_| Unusable::Rejected)?,
-            others: array::from_fn(|_| OnceLock::new()),
+            others: OnceLock::new(),
             digest: digest(algorithm),
         })
     }
 
     fn verify(&self, signing_input: &[u8], signature: &[u8]) -> bool {
-        let place = self.place();
-        let copy = place.and_then(|place| place.get()?.as_ref());
+        // None for the threads that take the first.
+        let place = COPY.with(|copy| copy.checked_sub(1));
+        let copy = place.and_then(|place| self.copy(place));
         let key = copy.unwrap_or(&self.first);
         let verified = match self.digest {
             Some(algorithm) => {
@@ -96,7 +102,7 @@ impl Backend for Key {
         };
         // Not for a wrong signature, which anybody can send.
         if let (Ok(()), Some(place)) = (verified, place) {
-            place.get_or_init(|| ParsedPublicKey::new(self.first.algorithm(), &self.first).ok());
+            self.make_copy(place);
         }
         verified.is_ok()
     }

@@ -1,4 +1,4 @@
-//! Checks a signature with a key that was parsed once.
+//! Checks a signature with a key that stays parsed.
 //!
 //! This folder holds the only files that name a crypto crate. With both backends enabled
 //! `aws-lc-rs` does the work; the two agree on every signature, which the tests of this module hold
