@@ -16,7 +16,7 @@ pub(crate) use numeric_date::NumericDate;
 pub(crate) use registered::{RegisteredClaims, TextList};
 pub use validation::TokenType;
 pub(crate) use validation::{AcceptedJwt, DEFAULT_LEEWAY, MAX_LEEWAY, Validation};
-pub(crate) use value::Text;
+pub(crate) use value::{Payload, Text, offset};
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,12 +27,12 @@ use crate::error::{Malformation, VerifyError};
 use crate::json::{Object, Scanned, has_duplicates, has_lone_surrogate, is_deeper_than};
 use crate::jws::{CompactJws, Header, Signed, UnverifiedSignature};
 use crate::key_set::Candidates;
-use value::Value;
+use value::{Aside, Value};
 
 /// A parsed token with parsed claims, none of them verified and none of them readable.
 pub(crate) struct UnverifiedJwt<'a> {
     signature: UnverifiedSignature<'a>,
-    payload: String,
+    payload: Payload,
     claims: &'a mut Claims,
 }
 
@@ -48,9 +48,9 @@ impl<'a> UnverifiedJwt<'a> {
         ClaimsRoom(room): &'a mut ClaimsRoom,
     ) -> Result<Self, VerifyError> {
         let (signature, payload) = jws.into_unverified_parts();
-        let payload = text(payload)?;
+        let mut payload = Payload::new(text(payload)?.into());
         let claims = room.insert(Claims::default());
-        claims.read(&payload)?;
+        claims.read(&mut payload)?;
         Ok(Self {
             signature,
             payload,
@@ -66,7 +66,7 @@ impl<'a> UnverifiedJwt<'a> {
     pub(crate) fn unverified_issuer(&self) -> Result<UnverifiedIssuer<'_>, VerifyError> {
         match &self.claims.issuer {
             None => Err(VerifyError::missing("iss")),
-            Some(Value::Text(issuer)) => Ok(UnverifiedIssuer(issuer.get(&self.payload))),
+            Some(Value::Text(issuer)) => Ok(UnverifiedIssuer(self.payload.get(*issuer))),
             Some(_) => Err(VerifyError::invalid("iss")),
         }
     }
@@ -110,7 +110,7 @@ impl UnverifiedIssuer<'_> {
 /// A token whose signature is right and whose claims have not been looked at.
 pub(crate) struct VerifiedJwt<'a> {
     signed: Signed,
-    payload: String,
+    payload: Payload,
     claims: &'a mut Claims,
 }
 
@@ -132,7 +132,7 @@ impl VerifiedJwt<'_> {
 /// A copy of a [`VerifiedJwt`], for who explains it.
 pub(crate) struct ShownJwt {
     signed: Signed,
-    payload: String,
+    payload: Payload,
     claims: Claims,
 }
 
@@ -142,7 +142,7 @@ impl ShownJwt {
     }
 
     /// The claims that are of their types, and the text that they stand in.
-    pub(crate) fn registered(&self) -> (&RegisteredClaims, &str) {
+    pub(crate) fn registered(&self) -> (&RegisteredClaims, &Payload) {
         (&self.claims.registered, &self.payload)
     }
 
@@ -167,12 +167,16 @@ struct Claims {
 
 impl Claims {
     /// Reads claims where none have been read before.
-    fn read(&mut self, payload: &str) -> Result<(), VerifyError> {
-        self.read_members(payload)
-            .ok_or(VerifyError::Malformed(Malformation::Claims))
+    fn read(&mut self, payload: &mut Payload) -> Result<(), VerifyError> {
+        let mut aside = Aside::default();
+        self.read_members(payload.json(), &mut aside)
+            .ok_or(VerifyError::Malformed(Malformation::Claims))?;
+        payload.take(&mut aside.unescaped);
+        self.registered.listed = aside.listed;
+        Ok(())
     }
 
-    fn read_members(&mut self, payload: &str) -> Option<()> {
+    fn read_members(&mut self, payload: &str, aside: &mut Aside) -> Option<()> {
         let (mut seen, mut other_names) = (0_u16, SmallVec::<[_; USUAL_CLAIMS]>::new());
         let mut object = Object::read(payload).ok()?;
         if !object.is_plain() && has_lone_surrogate(payload) {
@@ -184,14 +188,12 @@ impl Claims {
                     return None; // each member once
                 }
                 seen |= claim.bit();
-                self.put(claim, Value::read(member.value, payload).ok()?, payload);
+                self.put(claim, Value::read(member.value, payload, aside).ok()?);
                 continue;
             }
-            match &*member.name {
-                b"cnf" => self.confirmation = true,
-                b"events" | b"at_hash" | b"c_hash" => self.other_kind = true,
-                _ => {}
-            }
+            let is = |name: &[u8]| *member.name == *name;
+            self.confirmation |= is(b"cnf");
+            self.other_kind |= is(b"events") || is(b"at_hash") || is(b"c_hash");
             if let Scanned::Json(json) = member.value
                 && is_deeper_than(json, MAX_CLAIM_DEPTH)
             {
@@ -203,10 +205,10 @@ impl Claims {
     }
 
     #[inline]
-    fn put(&mut self, claim: Claim, value: Value, payload: &str) {
+    fn put(&mut self, claim: Claim, value: Value) {
         match claim {
             Claim::Iss => self.issuer = Some(value),
-            claim if self.registered.put(claim, value, payload) => {}
+            claim if self.registered.put(claim, value) => {}
             claim => self.ill_typed = self.ill_typed.or(Some(claim)),
         }
     }
@@ -240,22 +242,40 @@ enum Claim {
 }
 
 impl Claim {
+    /// Names of three letters are told apart in one piece: letter by letter it would be many times the code.
     fn from_name(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"iss" => Self::Iss,
-            b"sub" => Self::Sub,
-            b"aud" => Self::Aud,
-            b"exp" => Self::Exp,
-            b"nbf" => Self::Nbf,
-            b"iat" => Self::Iat,
-            b"jti" => Self::Jti,
-            b"client_id" => Self::ClientId,
-            b"azp" => Self::Azp,
-            b"scope" => Self::Scope,
-            b"scp" => Self::Scp,
-            b"acr" => Self::Acr,
-            b"amr" => Self::Amr,
-            b"auth_time" => Self::AuthTime,
+        const ISS: u32 = short_name(*b"iss");
+        const SUB: u32 = short_name(*b"sub");
+        const AUD: u32 = short_name(*b"aud");
+        const EXP: u32 = short_name(*b"exp");
+        const NBF: u32 = short_name(*b"nbf");
+        const IAT: u32 = short_name(*b"iat");
+        const JTI: u32 = short_name(*b"jti");
+        const AZP: u32 = short_name(*b"azp");
+        const SCP: u32 = short_name(*b"scp");
+        const ACR: u32 = short_name(*b"acr");
+        const AMR: u32 = short_name(*b"amr");
+        let long_name = || match name {
+            _ if name == b"scope" => Some(Self::Scope),
+            _ if name == b"client_id" => Some(Self::ClientId),
+            _ if name == b"auth_time" => Some(Self::AuthTime),
+            _ => None,
+        };
+        let &[a, b, c] = name else {
+            return long_name();
+        };
+        Some(match short_name([a, b, c]) {
+            ISS => Self::Iss,
+            SUB => Self::Sub,
+            AUD => Self::Aud,
+            EXP => Self::Exp,
+            NBF => Self::Nbf,
+            IAT => Self::Iat,
+            JTI => Self::Jti,
+            AZP => Self::Azp,
+            SCP => Self::Scp,
+            ACR => Self::Acr,
+            AMR => Self::Amr,
             _ => return None,
         })
     }
@@ -289,6 +309,11 @@ impl Claim {
     }
 }
 
+/// As a number.
+const fn short_name([a, b, c]: [u8; 3]) -> u32 {
+    u32::from_be_bytes([0, a, b, c])
+}
+
 /// Claims beside the registered ones, as a rule.
 const USUAL_CLAIMS: usize = 16;
 
@@ -302,7 +327,8 @@ mod tests {
 
     fn parse(payload: &str) -> Result<Claims, VerifyError> {
         let mut claims = Claims::default();
-        claims.read(payload).map(|()| claims)
+        let mut payload = Payload::new(payload.into());
+        claims.read(&mut payload).map(|()| claims)
     }
 
     #[track_caller]

@@ -1,7 +1,7 @@
 //! The registered claims in their types. A claim of the wrong type is an error, never an absent one:
 //! a verifier once read `"exp": "..."` as no expiry at all (CVE-2026-25537).
 
-use super::value::{Text, Value};
+use super::value::{Listed, Payload, Text, Value};
 use super::{Claim, NumericDate};
 
 /// Claims of the right types, texts as places in the payload.
@@ -21,51 +21,79 @@ pub(crate) struct RegisteredClaims {
     pub(crate) acr: Option<Text>,
     pub(crate) amr: Option<TextList>,
     pub(crate) auth_time: Option<NumericDate>,
+    /// The texts of all lists.
+    pub(super) listed: Vec<Text>,
 }
 
 /// One text, or a list of them; issuers use both for `aud` and for scopes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum TextList {
     One(Text),
-    Many(Box<[Text]>),
-}
-
-impl TextList {
-    pub(crate) fn iter<'a>(&'a self, payload: &'a str) -> impl Iterator<Item = &'a str> {
-        let texts = match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Many(texts) => texts,
-        };
-        texts.iter().map(move |text| text.get(payload))
-    }
+    Many(Listed),
 }
 
 impl RegisteredClaims {
     /// Puts a claim in its place. Whether it is of its type.
     #[inline]
-    pub(super) fn put(&mut self, claim: Claim, value: Value, payload: &str) -> bool {
-        match claim {
-            Claim::Iss => false,
-            Claim::Sub => set(&mut self.subject, identity(value, payload)),
-            Claim::Aud => set(&mut self.audience, texts(value)),
-            Claim::Exp => set(&mut self.expires_at, date(&value)),
-            Claim::Nbf => set(&mut self.not_before, date(&value)),
-            Claim::Iat => set(&mut self.issued_at, date(&value)),
-            Claim::Jti => set(&mut self.jwt_id, text(value)),
-            Claim::ClientId => set(&mut self.client_id, identity(value, payload)),
-            Claim::Azp => set(&mut self.authorized_party, identity(value, payload)),
-            Claim::Scope => set(&mut self.scope, texts(value)),
-            Claim::Scp => set(&mut self.scp, texts(value)),
-            Claim::Acr => set(&mut self.acr, text(value)),
-            Claim::Amr => set(&mut self.amr, texts(value)),
-            Claim::AuthTime => set(&mut self.auth_time, date(&value)),
+    pub(super) fn put(&mut self, claim: Claim, value: Value) -> bool {
+        match self.place(claim) {
+            Some(Place::Identity(place)) => set(place, identity(value)),
+            Some(Place::Text(place)) => set(place, text(value)),
+            Some(Place::Texts(place)) => set(place, texts(value)),
+            Some(Place::Date(place)) => set(place, date(value)),
+            None => false,
         }
     }
 
-    /// `scope`, or `scp` where an issuer uses that name.
-    pub(crate) fn scope(&self) -> Option<&TextList> {
-        self.scope.as_ref().or(self.scp.as_ref())
+    /// Where a claim goes.
+    #[inline]
+    fn place(&mut self, claim: Claim) -> Option<Place<'_>> {
+        Some(match claim {
+            Claim::Iss => return None,
+            Claim::Sub => Place::Identity(&mut self.subject),
+            Claim::Aud => Place::Texts(&mut self.audience),
+            Claim::Exp => Place::Date(&mut self.expires_at),
+            Claim::Nbf => Place::Date(&mut self.not_before),
+            Claim::Iat => Place::Date(&mut self.issued_at),
+            Claim::Jti => Place::Text(&mut self.jwt_id),
+            Claim::ClientId => Place::Identity(&mut self.client_id),
+            Claim::Azp => Place::Identity(&mut self.authorized_party),
+            Claim::Scope => Place::Texts(&mut self.scope),
+            Claim::Scp => Place::Texts(&mut self.scp),
+            Claim::Acr => Place::Text(&mut self.acr),
+            Claim::Amr => Place::Texts(&mut self.amr),
+            Claim::AuthTime => Place::Date(&mut self.auth_time),
+        })
     }
+
+    /// `scope`, or `scp` where an issuer uses that name.
+    pub(crate) fn scope(&self) -> Option<TextList> {
+        self.scope.or(self.scp)
+    }
+
+    /// The texts of one of these claims; `payload` must be the one they were read from.
+    pub(crate) fn texts<'a>(
+        &'a self,
+        list: &'a TextList,
+        payload: &'a Payload,
+    ) -> impl Iterator<Item = &'a str> {
+        let texts = match list {
+            TextList::One(text) => std::slice::from_ref(text),
+            TextList::Many(Listed { start, end }) => {
+                self.listed.get(*start..*end).unwrap_or_default()
+            }
+        };
+        texts.iter().map(|text| payload.get(*text))
+    }
+}
+
+/// By what goes there, so that the code that puts it there is there once and not for each claim: code that is
+/// touched once a token costs more than what it does.
+enum Place<'a> {
+    Identity(&'a mut Option<Text>),
+    Text(&'a mut Option<Text>),
+    Texts(&'a mut Option<TextList>),
+    Date(&'a mut Option<NumericDate>),
 }
 
 #[inline]
@@ -85,8 +113,8 @@ fn text(value: Value) -> Option<Text> {
 /// A text that names somebody: an empty one names nobody, and code that compares it with an unset value
 /// would let it in.
 #[inline]
-fn identity(value: Value, payload: &str) -> Option<Text> {
-    text(value).filter(|text| !text.get(payload).is_empty())
+fn identity(value: Value) -> Option<Text> {
+    text(value).filter(|text| !text.is_empty())
 }
 
 #[inline]
@@ -99,9 +127,9 @@ fn texts(value: Value) -> Option<TextList> {
 }
 
 #[inline]
-fn date(value: &Value) -> Option<NumericDate> {
+fn date(value: Value) -> Option<NumericDate> {
     match value {
-        Value::Number(date) => Some(*date),
+        Value::Number(date) => Some(date),
         Value::Text(_) | Value::Texts(_) | Value::Other => None,
     }
 }

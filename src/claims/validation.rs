@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::IgnoredAny;
 
-use super::value::{Text, Value};
+use super::value::{Payload, Text, Value};
 use super::{Audience, NumericDate, RegisteredClaims, VerifiedJwt};
 use crate::clock::SharedClock;
 use crate::error::{Malformation, VerifyError};
@@ -88,7 +88,7 @@ pub(crate) struct Validation {
 pub(crate) struct AcceptedJwt {
     pub(crate) header: Header,
     pub(crate) issuer: Text,
-    pub(crate) payload: Box<str>,
+    pub(crate) payload: Payload,
     pub(crate) claims: RegisteredClaims,
     pub(crate) expires_at: NumericDate,
     /// The first moment at which its issuer's rules accept it.
@@ -135,7 +135,7 @@ impl Validation {
         }
         // The issuer was looked up before the signature was checked; here it is compared as signed.
         let issuer = match claims.issuer.take() {
-            Some(Value::Text(issuer)) if issuer.get(&payload) == &*self.issuer => issuer,
+            Some(Value::Text(issuer)) if *payload.get(issuer) == *self.issuer => issuer,
             _ => return Err(VerifyError::UntrustedIssuer),
         };
         let claims = claims.typed()?;
@@ -143,8 +143,8 @@ impl Validation {
             .expires_at
             .ok_or_else(|| VerifyError::missing("exp"))?;
         self.check_audience(claims, &payload)?;
-        self.check_access_token(claims, &payload)?;
-        self.check_required(&payload)?;
+        self.check_access_token(claims)?;
+        self.check_required(payload.json())?;
         let now = NumericDate::from_system_time(now);
         self.check_times(claims, expires_at, now)?;
         if confirmation {
@@ -155,7 +155,7 @@ impl Validation {
         let jwt = AcceptedJwt {
             header,
             issuer,
-            payload: payload.into_boxed_str(),
+            payload,
             claims: std::mem::take(claims),
             expires_at,
             acceptable_from,
@@ -193,9 +193,13 @@ impl Validation {
         matches!(self.token_type, TokenType::Usual | TokenType::AccessToken)
     }
 
-    fn check_audience(&self, claims: &RegisteredClaims, payload: &str) -> Result<(), VerifyError> {
+    fn check_audience(
+        &self,
+        claims: &RegisteredClaims,
+        payload: &Payload,
+    ) -> Result<(), VerifyError> {
         match &claims.audience {
-            Some(audience) if self.audience.accepts(audience.iter(payload)) => Ok(()),
+            Some(audience) if self.audience.accepts(claims.texts(audience, payload)) => Ok(()),
             Some(_) => Err(VerifyError::AudienceMismatch),
             None if self.audience.must_be_present() => Err(VerifyError::missing("aud")),
             None => Ok(()),
@@ -204,11 +208,7 @@ impl Validation {
 
     /// What RFC 9068 §2.2 demands beyond `iss` and `exp`. An empty `sub` or `client_id` has been
     /// refused with the types.
-    fn check_access_token(
-        &self,
-        claims: &RegisteredClaims,
-        payload: &str,
-    ) -> Result<(), VerifyError> {
+    fn check_access_token(&self, claims: &RegisteredClaims) -> Result<(), VerifyError> {
         if self.token_type != TokenType::AccessToken {
             return Ok(());
         }
@@ -223,8 +223,8 @@ impl Validation {
                 return Err(VerifyError::missing(name));
             }
         }
-        match &claims.jwt_id {
-            Some(jwt_id) if jwt_id.get(payload).is_empty() => Err(VerifyError::invalid("jti")),
+        match claims.jwt_id {
+            Some(jwt_id) if jwt_id.is_empty() => Err(VerifyError::invalid("jti")),
             _ => Ok(()),
         }
     }
@@ -279,12 +279,12 @@ impl Validation {
 impl AcceptedJwt {
     /// The one exception to being made by `validate`: claims that a user's test asserts.
     pub(crate) fn asserted(payload: Box<str>) -> Result<Self, VerifyError> {
-        let mut claims = super::Claims::default();
-        claims.read(&payload)?;
+        let (mut claims, mut payload) = (super::Claims::default(), Payload::new(payload));
+        claims.read(&mut payload)?;
         let issuer = match claims.issuer.take() {
             Some(Value::Text(issuer)) => issuer,
             Some(_) => return Err(VerifyError::invalid("iss")),
-            None => Text::Owned("".into()),
+            None => Text::default(),
         };
         let claims = std::mem::take(claims.typed()?);
         let expires_at = claims

@@ -1,55 +1,117 @@
 //! A claim's value as it stands in the payload: text, number, list of texts, or something else.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use serde_json::value::RawValue;
 
 use super::NumericDate;
 use crate::json::{Kind, Name, Scanned};
 
-/// A string of the payload: where it stands there, or a copy when it had escapes.
-#[derive(Clone, Debug)]
-pub(crate) enum Text {
-    Slice(Range<usize>),
-    Owned(Box<str>),
+/// A token's JSON, and after it what its texts with escapes say without them. So claims are places in here, which
+/// are copied and have nothing to let go of.
+#[derive(Clone)]
+pub(crate) struct Payload {
+    text: Box<str>,
+    json: usize,
+}
+
+impl Payload {
+    pub(crate) fn new(json: Box<str>) -> Self {
+        Self {
+            json: json.len(),
+            text: json,
+        }
+    }
+
+    pub(crate) fn json(&self) -> &str {
+        self.text.get(..self.json).unwrap_or_default()
+    }
+
+    /// A text that was read from this payload.
+    #[inline]
+    pub(crate) fn get(&self, text: Text) -> &str {
+        self.text.get(text.start..text.end).unwrap_or_default()
+    }
+
+    /// Takes what reading its JSON came to beside places in it.
+    #[inline]
+    pub(super) fn take(&mut self, read: &mut Unescaped) {
+        if !read.0.is_empty() {
+            self.append(std::mem::take(&mut read.0));
+        }
+    }
+
+    #[cold]
+    fn append(&mut self, unescaped: String) {
+        let mut text = std::mem::take(&mut self.text).into_string();
+        text.push_str(&unescaped);
+        self.text = text.into();
+    }
+}
+
+/// What texts with escapes say, until it is a part of their [`Payload`].
+#[derive(Clone, Default)]
+pub(super) struct Unescaped(String);
+
+/// A string of a payload: where it stands there.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Text {
+    start: usize,
+    end: usize,
 }
 
 impl Text {
-    /// The text itself; `payload` must be the one it was read from.
-    pub(crate) fn get<'a>(&'a self, payload: &'a str) -> &'a str {
-        match self {
-            Self::Slice(range) => payload.get(range.clone()).unwrap_or_default(),
-            Self::Owned(text) => text,
-        }
-    }
-
-    /// Reads a JSON string of the payload.
-    fn read(json: &str, payload: &str) -> serde_json::Result<Self> {
+    /// What is no JSON string is an error.
+    fn read(json: &str, payload: &str, unescaped: &mut Unescaped) -> serde_json::Result<Self> {
         Ok(match serde_json::from_str(json)? {
-            Name(Cow::Borrowed(text)) => Self::new(text, payload),
-            Name(Cow::Owned(text)) => Self::Owned(text.into()),
+            Name(Cow::Borrowed(text)) => Self::of(offset(text, payload), text.len()),
+            Name(Cow::Owned(text)) => {
+                let start = payload.len() + unescaped.0.len();
+                unescaped.0.push_str(&text);
+                Self::of(start, text.len())
+            }
         })
     }
 
-    /// A string that was read from the payload, or is a copy.
-    pub(crate) fn new(text: &str, payload: &str) -> Self {
-        let start = text.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
-        let range = start..start.wrapping_add(text.len());
-        match payload.get(range.clone()) {
-            Some(slice) if std::ptr::eq(slice, text) => Self::Slice(range),
-            _ => Self::Owned(text.into()),
+    const fn of(start: usize, length: usize) -> Self {
+        Self {
+            start,
+            end: start.saturating_add(length),
         }
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.start == self.end
     }
 }
 
+/// Where in a text a part of it starts.
+pub(crate) fn offset(part: &str, text: &str) -> usize {
+    part.as_ptr().addr().wrapping_sub(text.as_ptr().addr())
+}
+
 /// What stands there; whether it should is decided after the signature has been checked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Value {
     Text(Text),
     Number(NumericDate),
-    Texts(Box<[Text]>),
+    Texts(Listed),
     Other,
+}
+
+/// Some of the texts that lists hold: from here to there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// What is read beside places in the payload.
+#[derive(Clone, Default)]
+pub(super) struct Aside {
+    pub(super) unescaped: Unescaped,
+    /// The texts of all lists.
+    pub(super) listed: Vec<Text>,
 }
 
 impl Value {
@@ -57,25 +119,33 @@ impl Value {
     ///
     /// An error is what is no value to any reader, such as a number beyond all floats.
     #[inline]
-    pub(super) fn read(value: Scanned<'_>, payload: &str) -> serde_json::Result<Self> {
+    pub(super) fn read(
+        value: Scanned<'_>,
+        payload: &str,
+        aside: &mut Aside,
+    ) -> serde_json::Result<Self> {
         match value {
-            Scanned::Text(place) => Ok(Self::Text(Text::Slice(place))),
+            Scanned::Text(place) => Ok(Self::Text(Text {
+                start: place.start,
+                end: place.end,
+            })),
             Scanned::Whole(seconds) => Ok(Self::Number(NumericDate::from_seconds(seconds))),
-            Scanned::Json(json) => Self::parse(json, payload),
+            Scanned::Json(json) => Self::parse(json, payload, aside),
         }
     }
 
-    fn parse(json: &str, payload: &str) -> serde_json::Result<Self> {
+    #[inline(never)]
+    fn parse(json: &str, payload: &str, aside: &mut Aside) -> serde_json::Result<Self> {
         match Kind::of_text(json) {
-            Kind::Text => Text::read(json, payload).map(Self::Text),
+            Kind::Text => Text::read(json, payload, &mut aside.unescaped).map(Self::Text),
             Kind::Number => serde_json::from_str(json).map(Self::Number),
-            Kind::List => Self::list(json, payload),
+            Kind::List => Self::list(json, payload, aside),
             Kind::Object | Kind::Literal => Ok(Self::Other),
         }
     }
 
     /// Looks at the elements only: reading a list inside would recurse as deep as the sender nests.
-    fn list(json: &str, payload: &str) -> serde_json::Result<Self> {
+    fn list(json: &str, payload: &str, aside: &mut Aside) -> serde_json::Result<Self> {
         let elements: Vec<&RawValue> = serde_json::from_str(json)?;
         if elements
             .iter()
@@ -83,10 +153,13 @@ impl Value {
         {
             return Ok(Self::Other);
         }
-        let texts = elements
-            .into_iter()
-            .map(|element| Text::read(element.get(), payload));
-        texts.collect::<Result<_, _>>().map(Self::Texts)
+        let start = aside.listed.len();
+        for element in elements {
+            let text = Text::read(element.get(), payload, &mut aside.unescaped)?;
+            aside.listed.push(text);
+        }
+        let end = aside.listed.len();
+        Ok(Self::Texts(Listed { start, end }))
     }
 }
 
@@ -104,11 +177,16 @@ mod tests {
             .next_member()
             .unwrap()
             .unwrap();
-        let shown = match Value::read(member.value, &payload) {
-            Ok(Value::Text(text)) => format!("text {}", text.get(&payload)),
+        let mut aside = Aside::default();
+        let value = Value::read(member.value, &payload, &mut aside);
+        let mut payload = Payload::new(payload.into());
+        payload.take(&mut aside.unescaped);
+        let shown = match value {
+            Ok(Value::Text(text)) => format!("text {}", payload.get(text)),
             Ok(Value::Number(date)) => format!("number {date:?}"),
-            Ok(Value::Texts(texts)) => {
-                let texts: Vec<_> = texts.iter().map(|text| text.get(&payload)).collect();
+            Ok(Value::Texts(Listed { start, end })) => {
+                let texts = aside.listed[start..end].iter();
+                let texts: Vec<_> = texts.map(|text| payload.get(*text)).collect();
                 format!("texts {}", texts.join("|"))
             }
             Ok(Value::Other) => "other".to_owned(),
@@ -137,9 +215,21 @@ mod tests {
 
     #[test]
     fn a_text_without_escapes_is_not_copied() {
-        let payload = r#""alice""#;
-        let text = Text::read(payload, payload).unwrap();
-        assert!(matches!(text, Text::Slice(Range { start: 1, end: 6 })));
+        let (json, mut unescaped) = (r#""alice""#, Unescaped::default());
+        let text = Text::read(json, json, &mut unescaped).unwrap();
+        assert_eq!((text.start, text.end), (1, 6));
+        assert!(unescaped.0.is_empty());
+    }
+
+    #[test]
+    fn what_is_unescaped_is_no_json() {
+        let json = r#""\u0061""#;
+        let mut unescaped = Unescaped::default();
+        let texts = [1, 2].map(|_| Text::read(json, json, &mut unescaped).unwrap());
+        let mut payload = Payload::new(json.into());
+        payload.take(&mut unescaped);
+        assert_eq!(texts.map(|text| payload.get(text)), ["a", "a"]);
+        assert_eq!(payload.json(), json);
     }
 
     #[test]

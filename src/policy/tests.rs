@@ -343,7 +343,7 @@ mod of_tokens {
             let Err(refusal) = policy.check_on(&token, &facts) else {
                 return Ok(());
             };
-            let mut claims: Map<String, Json> = serde_json::from_str(&token.proof().payload).unwrap();
+            let mut claims: Map<String, Json> = serde_json::from_str(token.proof().payload.json()).unwrap();
             let mut scopes: Vec<_> = token.scopes().iter().map(str::to_owned).collect();
             scopes.extend(refusal.missing_scopes().map(str::to_owned));
             claims.insert("scope".to_owned(), scopes.join(" ").into());

@@ -17,7 +17,7 @@ impl<'a> Authentication<'a> {
     /// `acr`: the class of authentication that was reached.
     #[must_use]
     pub fn acr(&self) -> Option<&'a str> {
-        self.token.text(self.token.0.jwt.claims.acr.as_ref())
+        self.token.text(self.token.0.jwt.claims.acr)
     }
 
     /// `amr`: the methods used, such as `pwd` or `otp` ([RFC 8176](https://www.rfc-editor.org/rfc/rfc8176)).

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::claims::Text;
+use crate::claims::offset;
 use crate::json::{Kind, Name};
 
 /// The members of a token's claims by name. A value is parsed when it is first asked for, so that a
@@ -16,10 +16,16 @@ use crate::json::{Kind, Name};
 pub(crate) struct Members(Option<Box<[TopLevel]>>);
 
 struct TopLevel {
-    name: Text,
+    name: TopLevelName,
     /// Where its value stands in the payload.
     place: Range<usize>,
     value: OnceLock<Value>,
+}
+
+/// Where it stands in the payload, or a copy when it has escapes there.
+enum TopLevelName {
+    Place(Range<usize>),
+    Unescaped(Box<str>),
 }
 
 /// What a claim is. Nothing here is decoded from what it might have been meant to be.
@@ -53,11 +59,16 @@ impl Members {
     pub(super) fn read(payload: &str) -> Self {
         let members = object(payload).ok().map(Vec::into_iter);
         let top_level = |(name, json): (Cow<'_, str>, &RawValue)| {
-            let json = json.get();
-            let start = json.as_ptr().addr().wrapping_sub(payload.as_ptr().addr());
+            let place = |part: &str| {
+                let start = offset(part, payload);
+                start..start.saturating_add(part.len())
+            };
             TopLevel {
-                name: Text::new(&name, payload),
-                place: start..start.wrapping_add(json.len()),
+                name: match name {
+                    Cow::Borrowed(name) => TopLevelName::Place(place(name)),
+                    Cow::Owned(name) => TopLevelName::Unescaped(name.into()),
+                },
+                place: place(json.get()),
                 value: OnceLock::new(),
             }
         };
@@ -72,12 +83,21 @@ impl Members {
         };
         let member = members
             .iter()
-            .find(|member| member.name.get(payload) == name)?;
+            .find(|member| member.name.is(name, payload))?;
         let parse = || {
             let json = payload.get(member.place.clone()).unwrap_or_default();
             serde_json::from_str(json).map_or(UNREADABLE, |json| Value::parse(json, MAX_DEPTH))
         };
         Some(member.value.get_or_init(parse))
+    }
+}
+
+impl TopLevelName {
+    fn is(&self, name: &str, payload: &str) -> bool {
+        match self {
+            Self::Place(place) => payload.get(place.clone()) == Some(name),
+            Self::Unescaped(unescaped) => **unescaped == *name,
+        }
     }
 }
 

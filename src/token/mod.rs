@@ -88,7 +88,7 @@ impl VerifiedToken {
 
     /// A claim to decide on: parsed when the first decision reads it, and once.
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
-        let payload = &self.0.jwt.payload;
+        let payload = self.0.jwt.payload.json();
         let members = self.0.members.get_or_init(|| Members::read(payload));
         members.get(name, payload)
     }
@@ -111,13 +111,13 @@ impl VerifiedToken {
     /// ([RFC 7519 §4.1.2](https://www.rfc-editor.org/rfc/rfc7519#section-4.1.2)).
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
-        self.text(self.0.jwt.claims.subject.as_ref())
+        self.text(self.0.jwt.claims.subject)
     }
 
     /// `iss`, equal to the configured issuer.
     #[must_use]
     pub fn issuer(&self) -> &str {
-        self.0.jwt.issuer.get(&self.0.jwt.payload)
+        self.0.jwt.payload.get(self.0.jwt.issuer)
     }
 
     /// `aud`: every audience the token is meant for.
@@ -150,20 +150,20 @@ impl VerifiedToken {
     /// `jti`: the token's own name, unique per issuer.
     #[must_use]
     pub fn jwt_id(&self) -> Option<&str> {
-        self.text(self.0.jwt.claims.jwt_id.as_ref())
+        self.text(self.0.jwt.claims.jwt_id)
     }
 
     /// `client_id`: the client the token was issued to
     /// ([RFC 8693 §4.3](https://www.rfc-editor.org/rfc/rfc8693#section-4.3)).
     #[must_use]
     pub fn client_id(&self) -> Option<&str> {
-        self.text(self.0.jwt.claims.client_id.as_ref())
+        self.text(self.0.jwt.claims.client_id)
     }
 
     /// `azp`: what issuers that follow OpenID Connect call the client.
     #[must_use]
     pub fn authorized_party(&self) -> Option<&str> {
-        self.text(self.0.jwt.claims.authorized_party.as_ref())
+        self.text(self.0.jwt.claims.authorized_party)
     }
 
     /// The scopes of `scope` (a string or an array), or of `scp` when there is no `scope`.
@@ -172,8 +172,8 @@ impl VerifiedToken {
         self.0
             .scopes
             .get_or_init(|| match self.0.jwt.claims.scope() {
-                Some(TextList::One(text)) => Scopes::split(text.get(&self.0.jwt.payload)),
-                list => Scopes(self.texts(list).map(Into::into).collect()),
+                Some(TextList::One(text)) => Scopes::split(self.0.jwt.payload.get(text)),
+                list => Scopes(self.texts(list.as_ref()).map(Into::into).collect()),
             })
     }
 
@@ -253,7 +253,7 @@ impl VerifiedToken {
 
     /// A claim's JSON, to be read as `T`.
     fn json<T>(&self, name: &str) -> Result<Option<&RawValue>, ClaimError> {
-        serde_json::Deserializer::from_str(&self.0.jwt.payload)
+        serde_json::Deserializer::from_str(self.0.jwt.payload.json())
             .deserialize_map(Find { name, found: None })
             .map_err(|_| ClaimError::new(name, type_name::<T>()))
     }
@@ -296,7 +296,7 @@ impl VerifiedToken {
 
     /// All claims as a `T`, parsed anew.
     pub(crate) fn parse_claims<T: DeserializeOwned>(&self) -> Result<T, ClaimError> {
-        let payload = &self.0.jwt.payload;
+        let payload = self.0.jwt.payload.json();
         serde_json::from_str(payload)
             .map_err(|error| ClaimError::of_all(type_name::<T>(), missing_member(&error, payload)))
     }
@@ -307,13 +307,16 @@ impl VerifiedToken {
         &self.0.jwt.header
     }
 
-    fn text<'a>(&'a self, text: Option<&'a Text>) -> Option<&'a str> {
-        text.map(|text| text.get(&self.0.jwt.payload))
+    fn text(&self, text: Option<Text>) -> Option<&str> {
+        text.map(|text| self.0.jwt.payload.get(text))
     }
 
     fn texts<'a>(&'a self, list: Option<&'a TextList>) -> impl Iterator<Item = &'a str> {
+        let AcceptedJwt {
+            claims, payload, ..
+        } = &self.0.jwt;
         list.into_iter()
-            .flat_map(|list| list.iter(&self.0.jwt.payload))
+            .flat_map(|list| claims.texts(list, payload))
     }
 }
 
@@ -322,7 +325,7 @@ impl fmt::Debug for VerifiedToken {
         write!(
             f,
             "VerifiedToken([redacted; {} bytes of claims])",
-            self.0.jwt.payload.len()
+            self.0.jwt.payload.json().len()
         )
     }
 }

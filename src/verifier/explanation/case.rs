@@ -10,7 +10,9 @@ use super::step::Step;
 use super::witness::Seen;
 use super::{Check, CheckOutcome};
 use crate::algorithm::Algorithm;
-use crate::claims::{Accepted, NumericDate, RegisteredClaims, ShownJwt, TokenType, Validation};
+use crate::claims::{
+    Accepted, NumericDate, Payload, RegisteredClaims, ShownJwt, TokenType, Validation,
+};
 use crate::error::{Malformation, VerifyError};
 use crate::jws::{MAX_TOKEN_BYTES, StatedHeader};
 use crate::text::{Configured, Escaped, Unvouched, listed};
@@ -104,7 +106,7 @@ impl<'a> Case<'a> {
         self.stated.as_ref()?.key_id.as_deref()
     }
 
-    fn claims(&self) -> Option<(&RegisteredClaims, &str)> {
+    fn claims(&self) -> Option<(&RegisteredClaims, &Payload)> {
         self.signed.map(ShownJwt::registered)
     }
 
@@ -250,7 +252,7 @@ impl<'a> Case<'a> {
     fn found_audience(&self) -> Option<String> {
         let (claims, payload) = self.claims()?;
         let audience = claims.audience.iter();
-        let names = audience.flat_map(|audience| audience.iter(payload));
+        let names = audience.flat_map(|audience| claims.texts(audience, payload));
         Some(listed(names.map(Escaped)))
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::claims::{NumericDate, RegisteredClaims, ShownJwt, Text, TextList};
+use crate::claims::{NumericDate, Payload, RegisteredClaims, ShownJwt, Text, TextList};
 use crate::signature::sha256;
 use crate::text::Escaped;
 use crate::time_text::Utc;
@@ -39,25 +39,26 @@ pub(super) struct ShownClaims {
 impl ShownClaims {
     pub(super) fn of(jwt: &ShownJwt) -> Self {
         let (claims, payload) = jwt.registered();
-        let text = |text: Option<&Text>| text.map(|text| shown(text.get(payload)));
+        let text = |text: Option<Text>| text.map(|text| shown(payload.get(text)));
         let texts = |list: Option<&TextList>| -> Vec<_> {
-            let texts = list.into_iter().flat_map(|list| list.iter(payload));
+            let texts = list
+                .into_iter()
+                .flat_map(|list| claims.texts(list, payload));
             texts.take(MAX_LISTED).map(shown).collect()
         };
         Self {
             sub: claims
                 .subject
-                .as_ref()
-                .map(|subject| Subject::new(subject.get(payload))),
+                .map(|subject| Subject::new(payload.get(subject))),
             aud: texts(claims.audience.as_ref()),
             exp: claims.expires_at.map(time),
             nbf: claims.not_before.map(time),
             iat: claims.issued_at.map(time),
-            jti: text(claims.jwt_id.as_ref()),
-            client_id: text(claims.client_id.as_ref()),
-            azp: text(claims.authorized_party.as_ref()),
+            jti: text(claims.jwt_id),
+            client_id: text(claims.client_id),
+            azp: text(claims.authorized_party),
             scope: scopes(claims, payload),
-            acr: text(claims.acr.as_ref()),
+            acr: text(claims.acr),
             amr: texts(claims.amr.as_ref()),
             auth_time: claims.auth_time.map(time),
         }
@@ -147,11 +148,12 @@ fn time(date: NumericDate) -> String {
 }
 
 /// Of a text between spaces, or of a list, as a handler gets them.
-fn scopes(claims: &RegisteredClaims, payload: &str) -> Vec<String> {
-    let list = claims.scope().into_iter();
-    let texts = list.flat_map(|list| {
+fn scopes(claims: &RegisteredClaims, payload: &Payload) -> Vec<String> {
+    let list = claims.scope();
+    let texts = list.iter().flat_map(|list| {
         let is_text = matches!(list, TextList::One(_));
-        list.iter(payload)
+        claims
+            .texts(list, payload)
             .flat_map(move |text| text.split(move |character| is_text && character == ' '))
     });
     let scopes = texts.filter(|scope| !scope.is_empty());
