@@ -149,8 +149,9 @@ impl Equivalent<Text> for Received<'_> {
 }
 
 /// Only the end of a token is hashed, where its signature is: tokens that were verified differ there,
-/// and nobody can make one that is verified and ends like another. Hashing all of a token would
-/// take longer and tell no more. Comparing is done on all of it.
+/// and nobody can make one that is verified and ends like another. A few of ML-DSA do, whose signatures end
+/// with counts and padding: they share a place. Hashing all of a token would take longer and tell no more.
+/// Comparing is done on all of it.
 fn hash_end<H: Hasher>(token: &[u8], state: &mut H) {
     let end = token.last_chunk::<HASHED_BYTES>();
     state.write(end.map_or(token, <[u8; HASHED_BYTES]>::as_slice));
