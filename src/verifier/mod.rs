@@ -86,7 +86,7 @@ impl Verifier {
     /// Waits only when the key is unknown, all keys are long stale, as after a pause of the service, or
     /// there are none: for one fetch, which all callers share, and 2 s at most
     /// (`KeyRefresh::max_wait`). Waiting needs a tokio runtime with time
-    /// and I/O.
+    /// and I/O: outside of one the token is refused with `keys_unavailable`.
     ///
     /// # Errors
     ///

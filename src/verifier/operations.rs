@@ -9,7 +9,9 @@ use crate::error::RefreshError;
 use crate::remote::{KeySeed, RemoteKeySet, SeedError};
 
 impl Verifier {
-    /// Fetches the keys of every issuer now instead of on first use.
+    /// Fetches the keys of every issuer that has none to use, now instead of on first use. Waits until each
+    /// fetch has ended, not for [`max_wait`](crate::KeyRefresh::max_wait):
+    /// [`fetch_deadline`](crate::KeyRefresh::fetch_deadline), 5 s, is the longest.
     ///
     /// Optional: a service may start while an issuer is down, and its first request tries again.
     /// Soon after a fetch that failed this reports that failure instead of asking again: the pause
@@ -18,7 +20,7 @@ impl Verifier {
     /// # Errors
     ///
     /// [`RefreshError`] lists each issuer whose keys could not be had, with the cause. The others'
-    /// are ready.
+    /// are ready. Outside of a tokio runtime it is an error too.
     ///
     /// # Cancel safety
     ///
