@@ -4,8 +4,8 @@
 //! Run with: `cargo run --example explain --all-features -- https://id.example.com https://api.example.com < token`
 //!
 //! With `--json` in front of them it says so for tools. What it prints is fit for a ticket: there is no
-//! token in it, and `sub` is hashed. The exit code is 0 for an accepted token, 1 for a refused one, and
-//! 2 when it cannot be asked.
+//! token in it, and `sub` is hashed. The exit code is 0 for an accepted token, 1 for a refused one, also
+//! where the issuer's keys cannot be had, and 2 for wrong arguments and input that cannot be read.
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::env;
