@@ -11,6 +11,8 @@ use crate::claims::{
 };
 use crate::clock::Now;
 use crate::error::VerifyError;
+#[cfg(feature = "remote")]
+use crate::jws::Header;
 use crate::key_set::KeySet;
 #[cfg(feature = "remote")]
 use crate::remote::{NoKeys, Reason, RemoteKeySet, Snapshot, UnknownKey};
@@ -168,47 +170,71 @@ fn verify_remote<'v, 'a>(
     now: Now,
     waited: Waited<'_>,
 ) -> Result<VerifiedJwt<'a>, Stop<'v>> {
+    let snapshot = match keys.current(now, waited) {
+        Ok(snapshot) => snapshot,
+        Err(none) => return Err(without_keys(keys, none, jwt.header(), now)),
+    };
+    let candidates = match snapshot.candidates(jwt.header()) {
+        Ok(candidates) => candidates,
+        Err(error) => return Err(without_candidates(keys, &snapshot, error, now, waited)),
+    };
+    let names_a_key = jwt.header().key_id().is_some();
+    match jwt.verify(&candidates) {
+        Ok(verified) => {
+            keys.refresh_if_due(&snapshot, now);
+            Ok(verified)
+        }
+        // Without a kid, "no key verifies it" is all that an unknown key looks like.
+        Err(error @ VerifyError::InvalidSignature) if !names_a_key => {
+            Err(missed(keys, &snapshot, error, now, waited))
+        }
+        Err(error) => {
+            keys.refresh_if_due(&snapshot, now);
+            keys.doubt(&snapshot, now);
+            Err(error.into())
+        }
+    }
+}
+
+/// There are no keys to look in without waiting, if at all.
+#[cfg(feature = "remote")]
+#[cold]
+fn without_keys<'v>(keys: &'v RemoteKeySet, none: NoKeys, header: &Header, now: Now) -> Stop<'v> {
     let scheduled = Stop::Wait {
         keys,
         reason: Reason::Schedule,
     };
-    let snapshot = match keys.current(now, waited) {
-        Ok(snapshot) => snapshot,
-        Err(NoKeys::Wait) => return Err(scheduled),
-        Err(NoKeys::Refuse(error)) => return Err(VerifyError::KeysUnavailable(error).into()),
+    match none {
+        NoKeys::Wait => scheduled,
+        NoKeys::Refuse(error) => VerifyError::KeysUnavailable(error).into(),
         // One fetch is waited for, so it is the one for the key if that is not there.
-        Err(NoKeys::Join(snapshot)) => {
-            return Err(match snapshot.candidates(jwt.header()) {
-                Err(error @ VerifyError::UnknownKey) => missed(keys, &snapshot, error, now, None),
-                Ok(_) | Err(_) => scheduled,
-            });
-        }
-    };
-    let candidates = match snapshot.candidates(jwt.header()) {
-        Ok(candidates) => candidates,
-        Err(error @ VerifyError::UnknownKey) => {
-            return Err(missed(keys, &snapshot, error, now, waited));
-        }
-        Err(error) => {
-            keys.doubt(&snapshot, now);
-            return Err(error.into());
-        }
-    };
-    let names_a_key = jwt.header().key_id().is_some();
-    let verified = jwt.verify(&candidates);
-    // Without a kid, "no key verifies it" is all that an unknown key looks like.
-    if let (Err(error @ VerifyError::InvalidSignature), false) = (&verified, names_a_key) {
-        return Err(missed(keys, &snapshot, error.clone(), now, waited));
+        NoKeys::Join(snapshot) => match snapshot.candidates(header) {
+            Err(error @ VerifyError::UnknownKey) => missed(keys, &snapshot, error, now, None),
+            Ok(_) | Err(_) => scheduled,
+        },
     }
-    keys.refresh_if_due(&snapshot, now);
-    if let Err(VerifyError::InvalidSignature) = &verified {
-        keys.doubt(&snapshot, now);
+}
+
+/// There are keys, and none that the header can mean.
+#[cfg(feature = "remote")]
+#[cold]
+fn without_candidates<'v>(
+    keys: &'v RemoteKeySet,
+    snapshot: &Snapshot,
+    error: VerifyError,
+    now: Now,
+    waited: Waited<'_>,
+) -> Stop<'v> {
+    if let VerifyError::UnknownKey = error {
+        return missed(keys, snapshot, error, now, waited);
     }
-    Ok(verified?)
+    keys.doubt(snapshot, now);
+    error.into()
 }
 
 /// A key that is not there: wait for it, or refuse.
 #[cfg(feature = "remote")]
+#[cold]
 fn missed<'v>(
     keys: &'v RemoteKeySet,
     snapshot: &Snapshot,
