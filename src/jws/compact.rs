@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::NO_PAD;
-use smallvec::SmallVec;
 
 use crate::error::{Malformation, VerifyError};
 
@@ -59,9 +58,9 @@ pub(super) fn decode_signature<'r>(
     part: &[u8],
     room: &'r mut SignatureRoom,
 ) -> Result<&'r [u8], VerifyError> {
-    room.resize(decoded_length(part, MAX_TOKEN_BYTES)?, 0);
-    decode_into(part, room)?;
-    Ok(room)
+    let bytes = room.bytes(decoded_length(part, MAX_TOKEN_BYTES)?);
+    decode_into(part, bytes)?;
+    Ok(bytes)
 }
 
 /// Four characters are three bytes.
@@ -81,7 +80,29 @@ fn decode_into(part: &[u8], bytes: &mut [u8]) -> Result<(), VerifyError> {
 }
 
 /// Where a signature is decoded to while it is checked: on the stack, but for those longer than any of RSA-4096.
-pub(crate) type SignatureRoom = SmallVec<[u8; 512]>;
+pub(crate) struct SignatureRoom {
+    usual: [u8; 512],
+    longer: Vec<u8>,
+}
+
+impl SignatureRoom {
+    pub(crate) const fn new() -> Self {
+        Self {
+            usual: [0; 512],
+            longer: Vec::new(),
+        }
+    }
+
+    fn bytes(&mut self, length: usize) -> &mut [u8] {
+        match self.usual.get_mut(..length) {
+            Some(bytes) => bytes,
+            None => {
+                self.longer.resize(length, 0);
+                &mut self.longer
+            }
+        }
+    }
+}
 
 /// Picks the instructions of this processor once.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

@@ -51,6 +51,7 @@ impl<'a> CompactJws<'a> {
     }
 
     /// The same, with the work on its header saved if it is known.
+    #[inline(always)] // into its one caller, or what it makes is moved once more
     pub(crate) fn parse_with(
         token: &'a [u8],
         known: &KnownHeaders,

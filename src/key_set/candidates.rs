@@ -14,12 +14,15 @@ impl<'k> Candidates<'k> {
         keys: impl Iterator<Item = &'k Arc<VerificationKey>>,
         if_none: VerifyError,
     ) -> Result<Self, VerifyError> {
-        let mut keys = keys.fuse();
-        let candidates = std::array::from_fn(|_| keys.next());
-        match (candidates.first(), keys.next()) {
-            (Some(None), _) => Err(if_none),
-            (_, Some(_)) => Err(VerifyError::KeyAmbiguous),
-            (_, None) => Ok(Self(candidates)),
+        let mut candidates = [None; MAX_CANDIDATES];
+        let mut places = candidates.iter_mut();
+        for key in keys {
+            let place = places.next().ok_or(VerifyError::KeyAmbiguous)?;
+            *place = Some(key);
+        }
+        match candidates {
+            [None, ..] => Err(if_none),
+            _ => Ok(Self(candidates)),
         }
     }
 
@@ -52,10 +55,16 @@ impl<'k> Candidates<'k> {
         signing_input: &[u8],
         signature: &[u8],
     ) -> Result<&'k Arc<VerificationKey>, VerifyError> {
-        let mut candidates = self.0.iter().copied().flatten();
-        candidates
-            .find(|key| key.verify(algorithm, signing_input, signature).is_ok())
-            .ok_or(VerifyError::InvalidSignature)
+        for key in &self.0 {
+            match key {
+                Some(key) if key.verify(algorithm, signing_input, signature).is_ok() => {
+                    return Ok(key);
+                }
+                Some(_) => {}
+                None => break, // no key comes after none
+            }
+        }
+        Err(VerifyError::InvalidSignature)
     }
 }
 
