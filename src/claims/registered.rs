@@ -1,8 +1,8 @@
 //! The registered claims in their types. A claim of the wrong type is an error, never an absent one:
 //! a verifier once read `"exp": "..."` as no expiry at all (CVE-2026-25537).
 
-use super::value::{Listed, Payload, Text, Value};
-use super::{Claim, NumericDate};
+use super::value::{Listed, Value};
+use super::{Claim, NumericDate, Payload, Text};
 
 /// Claims of the right types, texts as places in the payload.
 #[derive(Clone, Debug, Default)]

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::IgnoredAny;
 
-use super::value::{Payload, Text, Value};
-use super::{Audience, NumericDate, RegisteredClaims, VerifiedJwt};
+use super::value::Value;
+use super::{Audience, NumericDate, Payload, RegisteredClaims, Text, VerifiedJwt};
 use crate::clock::SharedClock;
 use crate::error::{Malformation, VerifyError};
 use crate::expiry::Expiry;

@@ -1,94 +1,10 @@
 //! A claim's value as it stands in the payload: text, number, list of texts, or something else.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 use super::NumericDate;
-use crate::json::{Kind, Name, Scanned};
-
-/// A token's JSON, and after it what its texts with escapes say without them. So claims are places in here, which
-/// are copied and have nothing to let go of.
-#[derive(Clone)]
-pub(crate) struct Payload {
-    text: Box<str>,
-    json: usize,
-}
-
-impl Payload {
-    pub(crate) fn new(json: Box<str>) -> Self {
-        Self {
-            json: json.len(),
-            text: json,
-        }
-    }
-
-    pub(crate) fn json(&self) -> &str {
-        self.text.get(..self.json).unwrap_or_default()
-    }
-
-    /// A text that was read from this payload.
-    #[inline]
-    pub(crate) fn get(&self, text: Text) -> &str {
-        self.text.get(text.start..text.end).unwrap_or_default()
-    }
-
-    /// Takes what reading its JSON came to beside places in it.
-    #[inline]
-    pub(super) fn take(&mut self, read: &mut Unescaped) {
-        if !read.0.is_empty() {
-            self.append(std::mem::take(&mut read.0));
-        }
-    }
-
-    #[cold]
-    fn append(&mut self, unescaped: String) {
-        let mut text = std::mem::take(&mut self.text).into_string();
-        text.push_str(&unescaped);
-        self.text = text.into();
-    }
-}
-
-/// What texts with escapes say, until it is a part of their [`Payload`].
-#[derive(Clone, Default)]
-pub(super) struct Unescaped(String);
-
-/// A string of a payload: where it stands there.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Text {
-    start: usize,
-    end: usize,
-}
-
-impl Text {
-    /// What is no JSON string is an error.
-    fn read(json: &str, payload: &str, unescaped: &mut Unescaped) -> serde_json::Result<Self> {
-        Ok(match serde_json::from_str(json)? {
-            Name(Cow::Borrowed(text)) => Self::of(offset(text, payload), text.len()),
-            Name(Cow::Owned(text)) => {
-                let start = payload.len() + unescaped.0.len();
-                unescaped.0.push_str(&text);
-                Self::of(start, text.len())
-            }
-        })
-    }
-
-    const fn of(start: usize, length: usize) -> Self {
-        Self {
-            start,
-            end: start.saturating_add(length),
-        }
-    }
-
-    pub(crate) const fn is_empty(self) -> bool {
-        self.start == self.end
-    }
-}
-
-/// Where in a text a part of it starts.
-pub(crate) fn offset(part: &str, text: &str) -> usize {
-    part.as_ptr().addr().wrapping_sub(text.as_ptr().addr())
-}
+use super::payload::{Text, Unescaped};
+use crate::json::{Kind, Scanned};
 
 /// What stands there; whether it should is decided after the signature has been checked.
 #[derive(Clone, Copy, Debug)]
@@ -125,10 +41,7 @@ impl Value {
         aside: &mut Aside,
     ) -> serde_json::Result<Self> {
         match value {
-            Scanned::Text(place) => Ok(Self::Text(Text {
-                start: place.start,
-                end: place.end,
-            })),
+            Scanned::Text(place) => Ok(Self::Text(place.into())),
             Scanned::Whole(seconds) => Ok(Self::Number(NumericDate::from_seconds(seconds))),
             Scanned::Json(json) => Self::parse(json, payload, aside),
         }
@@ -166,6 +79,7 @@ impl Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::claims::Payload;
     use crate::json::Object;
 
     /// What is made of a JSON text, as a text.
@@ -180,7 +94,7 @@ mod tests {
         let mut aside = Aside::default();
         let value = Value::read(member.value, &payload, &mut aside);
         let mut payload = Payload::new(payload.into());
-        payload.take(&mut aside.unescaped);
+        payload.take_in(&aside.unescaped);
         let shown = match value {
             Ok(Value::Text(text)) => format!("text {}", payload.get(text)),
             Ok(Value::Number(date)) => format!("number {date:?}"),
@@ -211,25 +125,6 @@ mod tests {
         check("[]", "texts ");
         check(r#""\ud800""#, "error");
         check(r#"["a","\udc00"]"#, "error");
-    }
-
-    #[test]
-    fn a_text_without_escapes_is_not_copied() {
-        let (json, mut unescaped) = (r#""alice""#, Unescaped::default());
-        let text = Text::read(json, json, &mut unescaped).unwrap();
-        assert_eq!((text.start, text.end), (1, 6));
-        assert!(unescaped.0.is_empty());
-    }
-
-    #[test]
-    fn what_is_unescaped_is_no_json() {
-        let json = r#""\u0061""#;
-        let mut unescaped = Unescaped::default();
-        let texts = [1, 2].map(|_| Text::read(json, json, &mut unescaped).unwrap());
-        let mut payload = Payload::new(json.into());
-        payload.take(&mut unescaped);
-        assert_eq!(texts.map(|text| payload.get(text)), ["a", "a"]);
-        assert_eq!(payload.json(), json);
     }
 
     #[test]
