@@ -4,8 +4,8 @@
 //! Run with: `cargo run --example explain --all-features -- https://id.example.com https://api.example.com < token`
 //!
 //! With `--json` in front of them it says so for tools. What it prints is fit for a ticket: there is no
-//! token in it, and `sub` is hashed. The exit code is 0 for an accepted token, 1 for a refused one, also
-//! where the issuer's keys cannot be had, and 2 for wrong arguments and input that cannot be read.
+//! token in it, and `sub` is hashed. The exit code is 0 for an accepted token, 1 for a refused one, and
+//! 2 where it cannot be told: keys cannot be had, input cannot be read, arguments are wrong.
 #![expect(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::env;
@@ -18,8 +18,7 @@ use portcullis::{Audience, Issuer, Verifier};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match explain().await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::from(2)
@@ -27,8 +26,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether the token is accepted.
-async fn explain() -> Result<bool, Box<dyn Error>> {
+async fn explain() -> Result<ExitCode, Box<dyn Error>> {
     let mut arguments: Vec<_> = env::args().skip(1).collect();
     let json = arguments.first().is_some_and(|first| first == "--json");
     if json {
@@ -46,5 +44,9 @@ async fn explain() -> Result<bool, Box<dyn Error>> {
         true => println!("{}", serde_json::to_string_pretty(&explanation)?),
         false => print!("{explanation}"),
     }
-    Ok(explanation.is_allowed())
+    Ok(match explanation.verdict() {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) if error.is_unavailable() => ExitCode::from(2),
+        Err(_) => ExitCode::from(1),
+    })
 }

@@ -8,7 +8,7 @@
 //! that spins between two tokens, and there are rounds with such a thread and no tokens: where those are
 //! slow, the other core was not free, and the flood's row says nothing of the crate. The same flood of another
 //! verifier is what work on the other core does: more than that is what the two share. Ends with an error if
-//! the p99 during a flood of invented key ids is over 1.2 times the quiet one.
+//! the p99 during a refresh, a rotation, an outage or a flood of invented key ids is over 1.2 times the quiet one.
 //!
 //! Tokens are not remembered, but for the last table.
 //!
@@ -28,7 +28,7 @@ use scene::{Event, ROUND, Scene, Way};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// The most that the p99 during a flood may be of the quiet p99.
+/// The most that the p99 during an event of the issuer's keys may be of the quiet p99.
 const GOAL: f64 = 1.2;
 const LEAST_ROUNDS: usize = 15;
 
@@ -55,27 +55,24 @@ fn main() -> Result<ExitCode> {
     let remembered = measure(Way::Remembered, rounds)?;
     println!("\nload at the end: {}", load());
     let all = [&now, &awaited, &remembered];
-    let within = all.iter().all(|ratios| ratios.flood <= GOAL);
+    let within = all.iter().all(|ratios| ratios.worst <= GOAL);
     let verdict = if within { "within" } else { "OVER" };
+    let each = |of: fn(&Ratios) -> f64| all.map(|ratios| format!("{:.3}", of(ratios))).join(", ");
     println!(
-        "p99 during the flood: {:.3}, {:.3} and {:.3} of the quiet p99, {verdict} the goal of {GOAL}; \
-         during that of another verifier: {:.3}, {:.3} and {:.3}; \
-         beside a thread that only spins: {:.3}, {:.3} and {:.3}",
-        now.flood,
-        awaited.flood,
-        remembered.flood,
-        now.elsewhere,
-        awaited.elsewhere,
-        remembered.elsewhere,
-        now.spinning,
-        awaited.spinning,
-        remembered.spinning,
+        "p99 during the worst event: {} of the quiet p99, {verdict} the goal of {GOAL}; \
+         during the flood: {}; during that of another verifier: {}; beside a thread that only spins: {}",
+        each(|ratios| ratios.worst),
+        each(|ratios| ratios.flood),
+        each(|ratios| ratios.elsewhere),
+        each(|ratios| ratios.spinning),
     );
     Ok(ExitCode::from(u8::from(check && !within)))
 }
 
 /// Ratios to the quiet p99.
 struct Ratios {
+    /// Of all events of the issuer's keys.
+    worst: f64,
     flood: f64,
     elsewhere: f64,
     spinning: f64,
@@ -86,14 +83,14 @@ fn measure(way: Way, rounds: usize) -> Result<Ratios> {
     let scene = Arc::new(Scene::set(way)?);
     let mut measured: Vec<Vec<Percentiles>> = vec![Vec::new(); Event::ALL.len()];
     for round in 0..rounds {
-        // Another one begins each time, and they go forth and back, so that none always follows the same noise.
+        // They go forth and back, and then another one begins, so that none always follows the same noise.
         for turn in 0..Event::ALL.len() {
             let turn = if round % 2 == 0 {
                 turn
             } else {
                 Event::ALL.len() - 1 - turn
             };
-            let index = (round + turn) % Event::ALL.len();
+            let index = (round / 2 + turn) % Event::ALL.len();
             measured[index].push(scene.round(Event::ALL[index])?);
         }
     }
@@ -112,6 +109,7 @@ fn measure(way: Way, rounds: usize) -> Result<Ratios> {
     let quiet: Vec<_> = measured[..2].concat();
     let floor = median(&quiet, |round| round.p99);
     let mut ratios = Ratios {
+        worst: 0.0,
         flood: f64::NAN,
         elsewhere: f64::NAN,
         spinning: f64::NAN,
@@ -125,6 +123,9 @@ fn measure(way: Way, rounds: usize) -> Result<Ratios> {
             median(rounds, |round| round.p99),
             median(rounds, |round| round.p999),
         );
+        if event.is_of_keys() {
+            ratios.worst = ratios.worst.max(ratio);
+        }
         match event {
             Event::Flood => ratios.flood = ratio,
             Event::FloodElsewhere => ratios.elsewhere = ratio,

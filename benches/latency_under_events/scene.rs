@@ -57,6 +57,18 @@ impl Event {
         Self::Flood,
     ];
 
+    /// Whether it happens to the keys of the verifier that is measured.
+    pub(crate) fn is_of_keys(self) -> bool {
+        match self {
+            Self::Quiet | Self::QuietAgain | Self::Spinning | Self::FloodElsewhere => false,
+            Self::Refresh
+            | Self::Rotation
+            | Self::OutageRefused
+            | Self::OutageHanging
+            | Self::Flood => true,
+        }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Quiet => "quiet",

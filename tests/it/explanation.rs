@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
-use portcullis::testing::{AUDIENCE, TestIssuer, TokenBuilder, VirtualClock};
+use portcullis::testing::{self, AUDIENCE, TestIssuer, TokenBuilder, VirtualClock};
 use portcullis::{
     Algorithm, Audience, Check, CheckOutcome, Explanation, Facts, FetchError, FetchErrorKind,
     FetchResponse, Issuer, KeySet, Policy, Verifier,
@@ -326,6 +326,17 @@ async fn an_unverified_token_says_little() {
     );
 }
 
+/// Which issuer's rules would hold is not known of a token that names none.
+#[tokio::test]
+async fn rules_that_are_not_known_are_not_told() {
+    let (verifier, _) = fixed().await;
+    let explanation = verifier.explain("garbage").await;
+    for name in ["type", "required_claims", "exp", "nbf", "iat", "max_age"] {
+        let check = check(&explanation, name);
+        assert_eq!(check.expected(), "as its issuer is configured", "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_subject_is_shown_when_asked_for() {
     let (verifier, token) = fixed().await;
@@ -607,6 +618,11 @@ async fn the_example_tells_by_its_exit_code() {
         let said: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(said["reason"], reason);
     }
+    issuer.fail_with(testing::Fault::Status(503));
+    let output = run(&arguments, &good);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.starts_with("refused: keys_unavailable: "), "{said}");
     for arguments in [&[][..], &arguments[..1], &["no URL", AUDIENCE], &["--json"]] {
         let output = run(arguments, &good);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");

@@ -1,7 +1,7 @@
 //! One token and all that its checks are about: what each of them expects, and what it found.
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::super::IssuerStatus;
 use super::super::trusted::{TrustedIssuer, TrustedIssuers};
@@ -110,8 +110,10 @@ impl<'a> Case<'a> {
         self.signed.map(ShownJwt::registered)
     }
 
-    fn leeway(&self) -> Span {
-        Span(self.rules.map_or(Duration::ZERO, |rules| rules.leeway))
+    /// What its issuer's rules say, if it is known whose they are.
+    fn by_rules(&self, expected: impl FnOnce(&Validation) -> String) -> String {
+        let unknown = || "as its issuer is configured".to_owned();
+        self.rules.map_or_else(unknown, expected)
     }
 
     /// What a check expects, as far as it is known which issuer's rules apply.
@@ -138,14 +140,12 @@ impl<'a> Case<'a> {
             Step::Keys => text("keys of the issuer that may be used"),
             Step::Key => self.expected_key(),
             Step::Signature => text("made by that key"),
-            Step::Type => match self.rules.map(|rules| &rules.token_type) {
-                Some(TokenType::Usual) | None => {
-                    text("JWT or at+jwt, or no typ; no claims of another kind")
-                }
-                Some(TokenType::AccessToken) => text("at+jwt; no claims of another kind"),
-                Some(TokenType::Exactly(typ)) => format!("{:?}", Configured(typ)),
-                Some(TokenType::DangerouslyAny) => text("any"),
-            },
+            Step::Type => self.by_rules(|rules| match &rules.token_type {
+                TokenType::Usual => text("JWT or at+jwt, or no typ; no claims of another kind"),
+                TokenType::AccessToken => text("at+jwt; no claims of another kind"),
+                TokenType::Exactly(typ) => format!("{:?}", Configured(typ)),
+                TokenType::DangerouslyAny => text("any"),
+            }),
             Step::ClaimTypes => text("exp, and registered claims of their types"),
             Step::Audience => match self.rules.map(|rules| &rules.audience.0) {
                 Some(Accepted::AnyOf(audiences)) => {
@@ -155,18 +155,23 @@ impl<'a> Case<'a> {
                 Some(Accepted::Everything) => text("any"),
                 None => text("one that the service answers to"),
             },
-            Step::RequiredClaims => match self.required().next() {
+            Step::RequiredClaims => self.by_rules(|_| match self.required().next() {
                 Some(_) => listed(self.required().map(Configured)),
                 None => text("no others"),
-            },
-            Step::ExpiresAt => format!("later than now, or {} ago at most", self.leeway()),
-            Step::NotBefore | Step::IssuedAt => {
-                format!("no later than now, or in {} at most", self.leeway())
-            }
-            Step::MaxAge => match self.rules.and_then(|rules| rules.max_token_age) {
-                Some(age) => format!("issued {} ago at most, and {}", Span(age), self.leeway()),
+            }),
+            Step::ExpiresAt => self
+                .by_rules(|rules| format!("later than now, or {} ago at most", Span(rules.leeway))),
+            Step::NotBefore | Step::IssuedAt => self.by_rules(|rules| {
+                format!("no later than now, or in {} at most", Span(rules.leeway))
+            }),
+            Step::MaxAge => self.by_rules(|rules| match rules.max_token_age {
+                Some(age) => format!(
+                    "issued {} ago at most, and {}",
+                    Span(age),
+                    Span(rules.leeway)
+                ),
                 None => text("any age"),
-            },
+            }),
             Step::Binding => text("none: no cnf"),
         }
     }
