@@ -28,6 +28,7 @@ use crate::error::{Malformation, VerifyError};
 use crate::json::{Object, Scanned, has_duplicates, has_lone_surrogate, is_deeper_than};
 use crate::jws::{CompactJws, Header, Signed, UnverifiedSignature};
 use crate::key_set::Candidates;
+use payload::Unescaped;
 use value::{Aside, Value};
 
 /// A parsed token with parsed claims, none of them verified and none of them readable.
@@ -159,6 +160,7 @@ impl ShownJwt {
 struct Claims {
     issuer: Option<Value>,
     registered: RegisteredClaims,
+    unescaped: Unescaped,
     /// The first claim of a wrong type. Told when the signature is known to be right.
     ill_typed: Option<Claim>,
     /// `cnf`, whatever is in it (RFC 7800 §3).
@@ -170,15 +172,13 @@ struct Claims {
 impl Claims {
     /// Reads claims where none have been read before.
     fn read(&mut self, payload: &mut Payload) -> Result<(), VerifyError> {
-        let mut aside = Aside::default();
-        self.read_members(payload.json(), &mut aside)
+        self.read_members(payload.json())
             .ok_or(VerifyError::Malformed(Malformation::Claims))?;
-        payload.take_in(&aside.unescaped);
-        self.registered.listed = aside.listed;
+        payload.take_in(&self.unescaped);
         Ok(())
     }
 
-    fn read_members(&mut self, payload: &str, aside: &mut Aside) -> Option<()> {
+    fn read_members(&mut self, payload: &str) -> Option<()> {
         let (mut seen, mut other_names) = (0_u16, SmallVec::<[_; USUAL_CLAIMS]>::new());
         let mut object = Object::read(payload).ok()?;
         if !object.is_plain() && has_lone_surrogate(payload) {
@@ -190,7 +190,12 @@ impl Claims {
                     return None; // each member once
                 }
                 seen |= claim.bit();
-                self.put(claim, Value::read(member.value, payload, aside).ok()?);
+                let aside = Aside {
+                    unescaped: &mut self.unescaped,
+                    listed: &mut self.registered.listed,
+                };
+                let value = Value::read(member.value, payload, aside).ok()?;
+                self.put(claim, value);
                 continue;
             }
             let is = |name: &[u8]| *member.name == *name;

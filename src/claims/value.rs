@@ -22,12 +22,11 @@ pub(crate) struct Listed {
     pub(super) end: usize,
 }
 
-/// What is read beside places in the payload.
-#[derive(Clone, Default)]
-pub(super) struct Aside {
-    pub(super) unescaped: Unescaped,
+/// Where what is read goes that is no place in the payload.
+pub(super) struct Aside<'a> {
+    pub(super) unescaped: &'a mut Unescaped,
     /// The texts of all lists.
-    pub(super) listed: Vec<Text>,
+    pub(super) listed: &'a mut Vec<Text>,
 }
 
 impl Value {
@@ -38,7 +37,7 @@ impl Value {
     pub(super) fn read(
         value: Scanned<'_>,
         payload: &str,
-        aside: &mut Aside,
+        aside: Aside<'_>,
     ) -> serde_json::Result<Self> {
         match value {
             Scanned::Text(place) => Ok(Self::Text(place.into())),
@@ -48,9 +47,9 @@ impl Value {
     }
 
     #[inline(never)]
-    fn parse(json: &str, payload: &str, aside: &mut Aside) -> serde_json::Result<Self> {
+    fn parse(json: &str, payload: &str, aside: Aside<'_>) -> serde_json::Result<Self> {
         match Kind::of_text(json) {
-            Kind::Text => Text::read(json, payload, &mut aside.unescaped).map(Self::Text),
+            Kind::Text => Text::read(json, payload, aside.unescaped).map(Self::Text),
             Kind::Number => serde_json::from_str(json).map(Self::Number),
             Kind::List => Self::list(json, payload, aside),
             Kind::Object | Kind::Literal => Ok(Self::Other),
@@ -58,7 +57,7 @@ impl Value {
     }
 
     /// Looks at the elements only: reading a list inside would recurse as deep as the sender nests.
-    fn list(json: &str, payload: &str, aside: &mut Aside) -> serde_json::Result<Self> {
+    fn list(json: &str, payload: &str, aside: Aside<'_>) -> serde_json::Result<Self> {
         let elements: Vec<&RawValue> = serde_json::from_str(json)?;
         if elements
             .iter()
@@ -68,7 +67,7 @@ impl Value {
         }
         let start = aside.listed.len();
         for element in elements {
-            let text = Text::read(element.get(), payload, &mut aside.unescaped)?;
+            let text = Text::read(element.get(), payload, aside.unescaped)?;
             aside.listed.push(text);
         }
         let end = aside.listed.len();
@@ -91,15 +90,19 @@ mod tests {
             .next_member()
             .unwrap()
             .unwrap();
-        let mut aside = Aside::default();
-        let value = Value::read(member.value, &payload, &mut aside);
+        let (mut unescaped, mut listed) = (Unescaped::default(), Vec::new());
+        let aside = Aside {
+            unescaped: &mut unescaped,
+            listed: &mut listed,
+        };
+        let value = Value::read(member.value, &payload, aside);
         let mut payload = Payload::new(payload.into());
-        payload.take_in(&aside.unescaped);
+        payload.take_in(&unescaped);
         let shown = match value {
             Ok(Value::Text(text)) => format!("text {}", payload.get(text)),
             Ok(Value::Number(date)) => format!("number {date:?}"),
             Ok(Value::Texts(Listed { start, end })) => {
-                let texts = aside.listed[start..end].iter();
+                let texts = listed[start..end].iter();
                 let texts: Vec<_> = texts.map(|text| payload.get(*text)).collect();
                 format!("texts {}", texts.join("|"))
             }
