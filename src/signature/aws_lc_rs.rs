@@ -39,8 +39,18 @@ thread_local! {
     };
 }
 
+/// Where a key's copy for this thread is or will be; none for the threads that take the first.
+fn place() -> Option<usize> {
+    COPY.with(|copy| copy.checked_sub(1))
+}
+
 impl Key {
-    /// The copy of the thread that has this place, if it is there.
+    /// What threads with this place take.
+    fn at(&self, place: Option<usize>) -> &ParsedPublicKey {
+        let copy = place.and_then(|place| self.copy(place));
+        copy.unwrap_or(&self.first)
+    }
+
     fn copy(&self, place: usize) -> Option<&ParsedPublicKey> {
         self.others.get()?.get(place)?.get()?.as_ref()
     }
@@ -49,6 +59,13 @@ impl Key {
         if let Some(copy) = self.others.get_or_init(Box::default).get(place) {
             copy.get_or_init(|| ParsedPublicKey::new(self.first.algorithm(), &self.first).ok());
         }
+    }
+
+    /// Whether this thread takes the key that was there first, though it may have its own.
+    #[cfg(feature = "testing")]
+    #[cfg(test)]
+    pub(super) fn is_shared(&self) -> bool {
+        place().is_some() && std::ptr::eq(self.at(place()), &raw const self.first)
     }
 
     /// How many of the key there are by now.
@@ -89,10 +106,8 @@ impl Backend for Key {
     }
 
     fn verify(&self, signing_input: &[u8], signature: &[u8]) -> bool {
-        // None for the threads that take the first.
-        let place = COPY.with(|copy| copy.checked_sub(1));
-        let copy = place.and_then(|place| self.copy(place));
-        let key = copy.unwrap_or(&self.first);
+        let place = place();
+        let key = self.at(place);
         let verified = match self.digest {
             Some(algorithm) => {
                 let digest = digest::digest(algorithm, signing_input);

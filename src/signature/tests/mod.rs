@@ -249,6 +249,7 @@ mod signed_here {
                         assert!(!parsed.verify(b"massage", &signature), "{algorithm}");
                         assert_eq!(parsed.copies(), copies, "for a wrong signature");
                         assert!(parsed.verify(b"message", &signature), "{algorithm}");
+                        assert!(!parsed.is_shared(), "{algorithm}");
                         assert!(parsed.verify(b"message", &signature), "{algorithm}");
                         assert!(!parsed.verify(b"massage", &signature), "{algorithm}");
                     });
