@@ -203,6 +203,23 @@ mod tests {
     }
 
     #[test]
+    fn a_signature_is_decoded_whatever_was_in_its_room() {
+        let lengths = [0, 1, 511, 512, 513, 4_627];
+        for (before, length) in lengths
+            .into_iter()
+            .flat_map(|before| lengths.map(|length| (before, length)))
+        {
+            let mut room = SignatureRoom::new();
+            for (bytes, length) in [(0xff, before), (7, length)] {
+                let part = BASE64_URL_SAFE_NO_PAD.encode(vec![bytes; length]);
+                let decoded = decode_signature(part.as_bytes(), &mut room).unwrap();
+                assert_eq!(decoded, vec![bytes; length], "{length} after {before}");
+            }
+            assert!(decode_signature(b"AA?", &mut room).is_err());
+        }
+    }
+
+    #[test]
     fn a_part_may_be_as_long_as_its_limit_and_no_longer() {
         for max in [1, 2, 3, 100, MAX_HEADER_BYTES] {
             let fits = BASE64_URL_SAFE_NO_PAD.encode(vec![7; max]);
