@@ -359,6 +359,11 @@ mod tests {
             assert_eq!(claim.name(), name);
             assert_eq!(bits & claim.bit(), 0);
             bits |= claim.bit();
+            for at in 0..name.len() {
+                let mut other = name.as_bytes().to_vec();
+                other[at] ^= 0x20; // a capital, as a rule
+                assert!(Claim::from_name(&other).is_none(), "{at} of {name}");
+            }
         }
         assert_eq!(bits.count_ones(), 14);
         assert!(Claim::from_name(b"cnf").is_none());
@@ -416,6 +421,67 @@ mod tests {
             check(&format!(r#"{{"x":[{{"y":{number}}}]}}"#), "parsed");
         }
         check(r#"{"exp":1e400}"#, "malformed");
+    }
+
+    #[test]
+    fn a_claim_says_the_same_whatever_escapes_others_have() {
+        let texts = ["iss", "sub", "jti", "client_id", "azp", "acr"];
+        let lists = ["aud", "scope", "scp", "amr"];
+        let written = |name: &str, escaped: bool| {
+            let first = name.chars().next().map_or(0, u32::from);
+            let rest = &name[1..];
+            match escaped {
+                true => format!(r#""\u{first:04x}{rest}\ud83d\ude00""#),
+                false => format!("\"{name}\u{1f600}\""),
+            }
+        };
+        for pattern in 0..1_u32 << (texts.len() + lists.len()) {
+            let escaped = |at: usize| pattern >> at & 1 == 1;
+            let texts = texts
+                .iter()
+                .enumerate()
+                .map(|(at, name)| format!(r#""{name}":{}"#, written(name, escaped(at))));
+            let lists = lists.iter().enumerate().map(|(at, name)| {
+                let [first, last] = ["a", "b"].map(|end| format!("{name}{end}"));
+                let escaped = escaped(texts.len() + at);
+                let list = [written(&first, escaped), written(&last, !escaped)].join(",");
+                format!(r#""{name}":[{list}]"#)
+            });
+            let members: Vec<_> = texts.clone().chain(lists).collect();
+            let json = format!("{{{}}}", members.join(","));
+            let (mut claims, mut payload) = (Claims::default(), Payload::new(json.as_str().into()));
+            claims.read(&mut payload).unwrap();
+            let Some(Value::Text(issuer)) = claims.issuer else {
+                panic!("{json}");
+            };
+            let registered = &claims.registered;
+            for (name, text) in [
+                ("iss", Some(issuer)),
+                ("sub", registered.subject),
+                ("jti", registered.jwt_id),
+                ("client_id", registered.client_id),
+                ("azp", registered.authorized_party),
+                ("acr", registered.acr),
+            ] {
+                assert_eq!(
+                    payload.get(text.unwrap()),
+                    format!("{name}\u{1f600}"),
+                    "{json}"
+                );
+            }
+            for (name, list) in [
+                ("aud", registered.audience),
+                ("scope", registered.scope),
+                ("scp", registered.scp),
+                ("amr", registered.amr),
+            ] {
+                let list = list.unwrap();
+                let said: Vec<_> = registered.texts(&list, &payload).collect();
+                let expected = ["a", "b"].map(|end| format!("{name}{end}\u{1f600}"));
+                assert_eq!(said, expected, "{json}");
+            }
+            assert_eq!(payload.json(), json);
+        }
     }
 
     #[test]

@@ -436,6 +436,21 @@ mod tests {
     }
 
     #[test]
+    fn claims_with_escapes_are_read_as_what_was_signed() {
+        let claims = json!({ "sub": "a\"b", "tenant": "c\\d", "scope": ["\n"], "iss": "\t" });
+        let token = VerifiedToken::dangerously_assert_verified(&claims);
+        assert_eq!((token.subject(), token.issuer()), (Some("a\"b"), "\t"));
+        assert_eq!(*token.claims::<serde_json::Value>().unwrap(), claims);
+        assert_eq!(token.claim::<String>("tenant").unwrap().unwrap(), "c\\d");
+        assert_eq!(token.value("tenant"), Some(&Value::Text("c\\d".into())));
+        let bytes = claims.to_string().len();
+        assert_eq!(
+            format!("{token:?}"),
+            format!("VerifiedToken([redacted; {bytes} bytes of claims])")
+        );
+    }
+
+    #[test]
     fn a_claim_of_another_type_is_told_by_its_name_and_the_type() {
         let token =
             VerifiedToken::dangerously_assert_verified(&json!({ "tenant": "hidden", "roles": 1 }));
