@@ -430,14 +430,15 @@ mod tests {
         let written = |name: &str, escaped: bool| {
             let first = name.chars().next().map_or(0, u32::from);
             let rest = &name[1..];
-            match escaped {
-                true => format!(r#""\u{first:04x}{rest}\ud83d\ude00""#),
-                false => format!("\"{name}\u{1f600}\""),
+            if escaped {
+                format!(r#""\u{first:04x}{rest}\ud83d\ude00""#)
+            } else {
+                format!("\"{name}\u{1f600}\"")
             }
         };
         for pattern in 0..1_u32 << (texts.len() + lists.len()) {
-            let escaped = |at: usize| pattern >> at & 1 == 1;
-            let texts = texts
+            let escaped = |at: usize| (pattern >> at) & 1 == 1;
+            let text_members = texts
                 .iter()
                 .enumerate()
                 .map(|(at, name)| format!(r#""{name}":{}"#, written(name, escaped(at))));
@@ -447,7 +448,7 @@ mod tests {
                 let list = [written(&first, escaped), written(&last, !escaped)].join(",");
                 format!(r#""{name}":[{list}]"#)
             });
-            let members: Vec<_> = texts.clone().chain(lists).collect();
+            let members: Vec<_> = text_members.chain(lists).collect();
             let json = format!("{{{}}}", members.join(","));
             let (mut claims, mut payload) = (Claims::default(), Payload::new(json.as_str().into()));
             claims.read(&mut payload).unwrap();
