@@ -342,6 +342,10 @@ async fn more_claims_can_be_required() {
     gate.check("null", &null, "missing_claim");
     let present = gate.verify(|token| token.claim("tenant", "acme")).await;
     gate.check("present", &present, "accepted");
+    let escaped = gate
+        .verify(|token| token.claim("tenant", "acme").claim("jti", "1\n"))
+        .await;
+    gate.check("escaped", &escaped, "accepted");
     let absent = gate
         .verify(|token| token.claim("tenant", "acme").without_claim("jti"))
         .await;
