@@ -57,7 +57,11 @@ impl Value {
     }
 
     /// Looks at the elements only: reading a list inside would recurse as deep as the sender nests.
-    fn list(json: &str, payload: &str, aside: Aside<'_>) -> serde_json::Result<Self> {
+    fn list(
+        json: &str,
+        payload: &str,
+        Aside { unescaped, listed }: Aside<'_>,
+    ) -> serde_json::Result<Self> {
         let elements: Vec<&RawValue> = serde_json::from_str(json)?;
         if elements
             .iter()
@@ -65,12 +69,12 @@ impl Value {
         {
             return Ok(Self::Other);
         }
-        let start = aside.listed.len();
+        let start = listed.len();
         for element in elements {
-            let text = Text::read(element.get(), payload, aside.unescaped)?;
-            aside.listed.push(text);
+            let text = Text::read(element.get(), payload, unescaped)?;
+            listed.push(text);
         }
-        let end = aside.listed.len();
+        let end = listed.len();
         Ok(Self::Texts(Listed { start, end }))
     }
 }
