@@ -429,6 +429,29 @@ async fn f3_a_bad_signature_is_doubted_in_the_background_once_in_five_minutes() 
     assert_eq!(events.count("refresh_failed"), 0);
 }
 
+/// It starts the scheduled fetch as any use does: where the key was replaced there are no good ones to do it.
+#[tokio::test]
+async fn a_bad_signature_under_a_key_that_is_there_is_a_use_of_keys() {
+    let (scene, events) = recorded().await;
+    let forged = async || {
+        let forged = scene.token().sign_with_unknown_key();
+        assert_eq!(scene.verify(&forged).await, "invalid_signature");
+        settle().await;
+    };
+    assert_eq!(scene.good().await, "accepted");
+    scene.pass(300);
+    scene.go_down();
+    forged().await;
+    assert_eq!(events.count("refresh_failed"), 1, "it was doubted");
+    scene.publish();
+    scene.pass(110);
+    forged().await;
+    assert_eq!(scene.fetches(), 2, "neither is due");
+    scene.pass(140);
+    forged().await;
+    assert_eq!(scene.fetches(), 3, "the scheduled one is");
+}
+
 /// With a kid that is there the key is not unknown, nor is it without a kid.
 #[tokio::test]
 async fn a_bad_signature_is_no_unknown_key_to_an_operator() {
