@@ -26,7 +26,9 @@ use crate::verifier::Verifier;
 
 /// Lets only requests through whose access token the verifier accepts.
 ///
-/// See the [module docs](super) for what passes, what a refused request gets, and an example.
+/// See the [module docs](super) for what passes, what a refused request gets, and an example. A policy for all of
+/// them is given to [`require`](Self::require), one for some of them to a [`RequireLayer`](super::RequireLayer) behind
+/// this layer; in axum `PolicyRouter` takes one for each route.
 #[derive(Clone)]
 pub struct AuthLayer {
     gate: Arc<Gate>,

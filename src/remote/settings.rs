@@ -6,7 +6,8 @@ use std::time::Duration;
 ///
 /// The defaults serve; each setting says what it trades. All are checked by
 /// [`VerifierBuilder::build`](crate::VerifierBuilder::build), which names the one that is out of bounds.
-/// Given to [`Issuer::key_refresh`](crate::Issuer::key_refresh).
+/// Given to [`Issuer::key_refresh`](crate::Issuer::key_refresh). Where a bound is another setting, the two
+/// change together: a `min_lifetime` of 15 minutes needs a `default_lifetime` that is as long.
 ///
 /// | setting | default | bounds | why |
 /// |---|---|---|---|

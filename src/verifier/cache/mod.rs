@@ -31,7 +31,8 @@ use seen::Seen;
 /// How a verifier remembers tokens that it has verified, so that the next request with the same one costs
 /// no signature check.
 ///
-/// The default takes 8 MiB, which is some 3,100 usual tokens. A token is remembered when it is verified for
+/// A verifier has one, which its clones share; configuration (feature `config`) sets it by `cache`. It takes
+/// memory as it fills, but for what finds tokens in it. The default takes 8 MiB, which is some 3,100 usual tokens. A token is remembered when it is verified for
 /// the second time, so the third is the first that costs no signature check. When there is no more room, the
 /// ones used last stay, to the second. Room is made a little later than it is taken: for a while there may be
 /// hundreds more than fit. A token goes only for want of room: an expired one stays until then, and is refused.
