@@ -14,7 +14,7 @@ mod value;
 pub(crate) use audience::Accepted;
 pub use audience::Audience;
 pub(crate) use numeric_date::NumericDate;
-pub(crate) use payload::{Payload, Text, offset};
+pub(crate) use payload::{Payload, Text, place};
 pub(crate) use registered::{RegisteredClaims, TextList};
 pub use validation::TokenType;
 pub(crate) use validation::{AcceptedJwt, DEFAULT_LEEWAY, MAX_LEEWAY, Validation};

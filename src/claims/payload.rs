@@ -66,10 +66,7 @@ impl Text {
         unescaped: &mut Unescaped,
     ) -> serde_json::Result<Self> {
         Ok(match serde_json::from_str(json)? {
-            Name(Cow::Borrowed(text)) => {
-                let start = offset(text, payload);
-                (start..start.saturating_add(text.len())).into()
-            }
+            Name(Cow::Borrowed(text)) => place(text, payload).into(),
             Name(Cow::Owned(text)) => {
                 let start = payload.len() + unescaped.0.len();
                 unescaped.0.push_str(&text);
@@ -90,9 +87,10 @@ impl From<Range<usize>> for Text {
     }
 }
 
-/// Where in a text a part of it starts.
-pub(crate) fn offset(part: &str, text: &str) -> usize {
-    part.as_ptr().addr().wrapping_sub(text.as_ptr().addr())
+/// Where in a text a part of it stands.
+pub(crate) fn place(part: &str, text: &str) -> Range<usize> {
+    let start = part.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
+    start..start.saturating_add(part.len())
 }
 
 #[cfg(test)]

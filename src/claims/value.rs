@@ -46,7 +46,7 @@ impl Value {
         }
     }
 
-    #[inline(never)]
+    #[inline(never)] // most claims are none of these
     fn parse(json: &str, payload: &str, aside: Aside<'_>) -> serde_json::Result<Self> {
         match Kind::of_text(json) {
             Kind::Text => Text::read(json, payload, aside.unescaped).map(Self::Text),

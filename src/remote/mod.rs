@@ -200,6 +200,7 @@ impl RemoteKeySet {
 
     /// A signature did not match under a key that is there: the key may have been replaced under its
     /// name. Nobody waits to find out.
+    #[cold]
     pub(crate) fn doubt(&self, snapshot: &Snapshot, now: Now) {
         if snapshot
             .state

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::claims::offset;
+use crate::claims::place;
 use crate::json::{Kind, Name};
 
 /// The members of a token's claims by name. A value is parsed when it is first asked for, so that a
@@ -58,19 +58,13 @@ impl Members {
     /// Reads the claims of an accepted token: an object, each of its members once.
     pub(super) fn read(payload: &str) -> Self {
         let members = object(payload).ok().map(Vec::into_iter);
-        let top_level = |(name, json): (Cow<'_, str>, &RawValue)| {
-            let place = |part: &str| {
-                let start = offset(part, payload);
-                start..start.saturating_add(part.len())
-            };
-            TopLevel {
-                name: match name {
-                    Cow::Borrowed(name) => TopLevelName::Place(place(name)),
-                    Cow::Owned(name) => TopLevelName::Unescaped(name.into()),
-                },
-                place: place(json.get()),
-                value: OnceLock::new(),
-            }
+        let top_level = |(name, json): (Cow<'_, str>, &RawValue)| TopLevel {
+            name: match name {
+                Cow::Borrowed(name) => TopLevelName::Place(place(name, payload)),
+                Cow::Owned(name) => TopLevelName::Unescaped(name.into()),
+            },
+            place: place(json.get(), payload),
+            value: OnceLock::new(),
         };
         Self(members.map(|members| members.map(top_level).collect()))
     }

@@ -176,7 +176,13 @@ fn verify_remote<'v, 'a>(
     };
     let candidates = match snapshot.candidates(jwt.header()) {
         Ok(candidates) => candidates,
-        Err(error) => return Err(without_candidates(keys, &snapshot, error, now, waited)),
+        Err(error @ VerifyError::UnknownKey) => {
+            return Err(missed(keys, &snapshot, error, now, waited));
+        }
+        Err(error) => {
+            keys.doubt(&snapshot, now);
+            return Err(error.into());
+        }
     };
     let names_a_key = jwt.header().key_id().is_some();
     match jwt.verify(&candidates) {
@@ -213,23 +219,6 @@ fn without_keys<'v>(keys: &'v RemoteKeySet, none: NoKeys, header: &Header, now: 
             Ok(_) | Err(_) => scheduled,
         },
     }
-}
-
-/// There are keys, and none that the header can mean.
-#[cfg(feature = "remote")]
-#[cold]
-fn without_candidates<'v>(
-    keys: &'v RemoteKeySet,
-    snapshot: &Snapshot,
-    error: VerifyError,
-    now: Now,
-    waited: Waited<'_>,
-) -> Stop<'v> {
-    if let VerifyError::UnknownKey = error {
-        return missed(keys, snapshot, error, now, waited);
-    }
-    keys.doubt(snapshot, now);
-    error.into()
 }
 
 /// A key that is not there: wait for it, or refuse.
